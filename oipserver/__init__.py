@@ -1,0 +1,36 @@
+"""The public face of the server, loaded lazily: importing it costs nothing until a name is used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from .errors import OIPError
+    from .model import MLModel
+    from .settings import ModelSettings, Settings
+    from .tensor import Tensor
+
+_EXPORTS = {
+    "MLModel": ".model",
+    "ModelSettings": ".settings",
+    "OIPError": ".errors",
+    "Settings": ".settings",
+    "Tensor": ".tensor",
+}
+
+__all__ = ["MLModel", "ModelSettings", "OIPError", "Settings", "Tensor", "__version__"]
+
+
+def __getattr__(name: str) -> object:
+    if name in _EXPORTS:
+        return getattr(import_module(_EXPORTS[name], __name__), name)
+    if name in {"types", "codecs"}:
+        return import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "codecs", "types"])

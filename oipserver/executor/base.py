@@ -1,0 +1,56 @@
+"""What a scheduler may ask of an executor; knows no queue and no batch."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable
+
+from ..protocol import InferRequest, InferResponse
+from ..runtime import ModelFace
+
+
+class Executor(ABC):
+    """One loaded model version and the place where it runs.
+
+    ``load`` once, then any number of ``execute`` and ``stream``, then ``unload`` once. The scheduler sees to it that at
+    most ``slots`` executions are under way. A cancelled ``execute`` or a closed ``stream`` stops waiting at once; the
+    model's code is told where it can be.
+    """
+
+    #: Called on the loop whenever ``slots`` or ``unavailable_reason`` changed; the scheduler puts itself here.
+    changed: Callable[[], None] = staticmethod(lambda: None)
+
+    @abstractmethod
+    async def load(self) -> ModelFace:
+        """Load the model. Raises ModelLoadError; nothing is left behind then."""
+
+    @abstractmethod
+    async def unload(self) -> None:
+        """Unload the model and let go of everything ``load`` took. Never raises."""
+
+    @property
+    @abstractmethod
+    def slots(self) -> int:
+        """How many executions make sense at once; may change while workers come and go, and is 0 while none lives."""
+
+    @property
+    @abstractmethod
+    def unavailable_reason(self) -> str:
+        """Why the model cannot be executed now; "" while it can."""
+
+    @property
+    def runs_inline(self) -> bool:
+        """Whether the next ``execute`` will finish without suspending its caller."""
+        return False
+
+    @abstractmethod
+    async def execute(self, request: InferRequest) -> InferResponse:
+        """Run ``request``. The response's ``timings`` hold ``infer_start`` and ``infer_end``. Raises OIPError."""
+
+    @abstractmethod
+    def stream(self, request: InferRequest) -> AsyncIterator[InferResponse]:
+        """Run ``request`` and yield what the model answers, as it comes. Raises OIPError, also after some answers."""
+
+    def execute_here(self, request: InferRequest) -> InferResponse | None:
+        """Run ``request`` in the calling thread, whichever it is; None where this executor cannot."""
+        return None

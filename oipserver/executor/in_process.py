@@ -1,0 +1,90 @@
+"""Models that run in the server's own process: inline on the loop while quick, in threads when they are not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+
+from ..protocol import InferRequest, InferResponse
+from ..runtime import ModelFace, ModelHost
+from ..settings import ModelSettings
+from .base import Executor
+
+# A hop to a thread and back costs 60 to 110 us when the loop is idle: below a few of those, running inline is quicker
+# for the caller and keeps nobody else waiting noticeably.
+INLINE_LIMIT_NS = 300_000
+_WEIGHT = 0.1  # of the newest measurement in the moving average
+_OUTLIER = 10  # a measurement this many times the average counts as this many times only: it may be the neighbours'
+_ASYNC_SLOTS = 1024  # a model that awaits bounds itself; this bounds the memory it can make us hold
+
+
+class InProcessExecutor(Executor):
+    """Runs one model in this process.
+
+    A model with ``infer_tensors`` runs on the event loop while its measured time (an exponentially weighted mean) is
+    below INLINE_LIMIT_NS, and in one of ``instances`` threads otherwise; one with ``predict`` is awaited on the loop.
+    """
+
+    def __init__(self, settings: ModelSettings) -> None:
+        self._host = ModelHost(settings)
+        self._name = settings.name
+        self._fast = False
+        self._slots = _ASYNC_SLOTS
+        self._mean_ns = float(INLINE_LIMIT_NS) * 2  # unknown: assume slow until measured
+        self._threads: ThreadPoolExecutor | None = None
+
+    async def load(self) -> ModelFace:
+        face = await self._host.load()
+        self._fast = face.fast
+        if face.fast:
+            self._slots = max(1, face.instances)
+            self._threads = ThreadPoolExecutor(self._slots, thread_name_prefix=f"model-{self._name}")
+        return face
+
+    async def unload(self) -> None:
+        threads, self._threads = self._threads, None
+        if threads is not None:
+            await asyncio.to_thread(threads.shutdown, wait=True)
+        await self._host.unload()
+
+    @property
+    def slots(self) -> int:
+        return self._slots
+
+    @property
+    def unavailable_reason(self) -> str:
+        return ""
+
+    @property
+    def runs_inline(self) -> bool:
+        return self._fast and self._mean_ns < INLINE_LIMIT_NS
+
+    async def execute(self, request: InferRequest) -> InferResponse:
+        if not self._fast:
+            return await self._host.infer(request)
+        if self._mean_ns < INLINE_LIMIT_NS:
+            response = self._host.infer_now(request)
+        else:
+            assert self._threads is not None, "load() comes first"
+            loop = asyncio.get_running_loop()
+            response = await loop.run_in_executor(self._threads, self._host.infer_now, request)
+        self._measure(response)
+        return response
+
+    def execute_here(self, request: InferRequest) -> InferResponse | None:
+        if not self._fast:
+            return None
+        response = self._host.infer_now(request)
+        self._measure(response)
+        return response
+
+    def stream(self, request: InferRequest) -> AsyncIterator[InferResponse]:
+        return self._host.stream(request)
+
+    def _measure(self, response: InferResponse) -> None:
+        timings = response.timings
+        assert timings is not None, "the host stamps every response"
+        elapsed = timings.infer_end - timings.infer_start
+        mean = self._mean_ns
+        self._mean_ns = mean + _WEIGHT * (min(elapsed, _OUTLIER * mean) - mean)

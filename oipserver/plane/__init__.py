@@ -1,0 +1,8 @@
+"""Use cases free of transport: inference, metadata and health, and the control of what is loaded."""
+
+from __future__ import annotations
+
+from .control import ControlPlane
+from .data import DataPlane
+
+__all__ = ["ControlPlane", "DataPlane"]

@@ -1,0 +1,115 @@
+"""The data plane: inference, metadata and health as every wire offers them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from time import monotonic_ns
+
+from ..protocol import InferRequest, InferResponse, ModelMetadata, ServerMetadata
+from ..registry import ModelRegistry, Servable
+
+
+class DataPlane:
+    """What a client may ask of the models. Raises OIPError and nothing else."""
+
+    def __init__(
+        self,
+        registry: ModelRegistry,
+        server: ServerMetadata,
+        ready: Callable[[], bool],
+        clock: Callable[[], int] = monotonic_ns,
+    ) -> None:
+        self._registry = registry
+        self._server = server
+        self._ready = ready
+        self._clock = clock
+
+    # -- health and metadata -------------------------------------------------------------------------------------
+
+    def live(self) -> bool:
+        """Whether the server answers at all."""
+        return True
+
+    def ready(self) -> bool:
+        """Whether everything that should be served can be."""
+        return self._ready()
+
+    def model_ready(self, name: str, version: str = "") -> bool:
+        """Whether a model version would accept a request. Raises NotFoundError for an unknown one."""
+        return self._registry.find(name, version).ready
+
+    def server_metadata(self) -> ServerMetadata:
+        """The server about itself."""
+        return self._server
+
+    def model_metadata(self, name: str, version: str = "") -> ModelMetadata:
+        """A model version about itself, with all versions of its name. Raises NotFoundError."""
+        return self._registry.find(name, version).face.metadata
+
+    def model_versions(self, name: str) -> list[str]:
+        """The loaded versions of a model that have a name, oldest first."""
+        return [servable.version for servable in self._registry.versions(name) if servable.version]
+
+    def models(self) -> list[Servable]:
+        """Every loaded model version."""
+        return list(self._registry)
+
+    # -- inference -----------------------------------------------------------------------------------------------
+
+    async def infer(self, request: InferRequest) -> InferResponse:
+        """Answer one request; nothing suspends where the model runs inline. Raises OIPError."""
+        received = self._clock()
+        servable = self._registry.acquire(request.model_name, request.model_version)
+        try:
+            servable.check(request)
+            response = await servable.scheduler.submit(request, received)
+            return self._finish(servable, request, response)
+        except BaseException:
+            servable.statistics.record_failure(self._clock() - received)
+            raise
+        finally:
+            servable.release()
+
+    def infer_here(self, request: InferRequest) -> InferResponse | None:
+        """Answer one request in the calling thread; None where only the event loop can. Raises OIPError."""
+        received = self._clock()
+        servable = self._registry.acquire(request.model_name, request.model_version)
+        try:
+            servable.check(request)
+            response = servable.scheduler.submit_here(request, received)
+            return None if response is None else self._finish(servable, request, response)
+        except BaseException:
+            servable.statistics.record_failure(self._clock() - received)
+            raise
+        finally:
+            servable.release()
+
+    async def stream(self, request: InferRequest) -> AsyncIterator[InferResponse]:
+        """Answer one request in pieces. Raises OIPError, also after some pieces."""
+        received = self._clock()
+        servable = self._registry.acquire(request.model_name, request.model_version)
+        response: InferResponse | None = None
+        try:
+            servable.check(request)
+            async for response in servable.scheduler.stream(request, received):
+                self._name(servable, request, response)
+                yield response
+            if response is not None:
+                self._finish(servable, request, response)
+        except BaseException:
+            servable.statistics.record_failure(self._clock() - received)
+            raise
+        finally:
+            servable.release()
+
+    def _finish(self, servable: Servable, request: InferRequest, response: InferResponse) -> InferResponse:
+        self._name(servable, request, response)
+        timings = response.timings
+        assert timings is not None, "a scheduler stamps every response"
+        timings.finished = self._clock()
+        servable.statistics.record_success(timings)
+        return response
+
+    @staticmethod
+    def _name(servable: Servable, request: InferRequest, response: InferResponse) -> None:
+        response.model_name, response.model_version, response.id = servable.name, servable.version, request.id

@@ -1,0 +1,9 @@
+"""What is loaded: servables, their states, leases on them; knows no wire and no file layout."""
+
+from __future__ import annotations
+
+from .builder import ServableBuilder
+from .registry import ModelRegistry
+from .servable import Servable
+
+__all__ = ["ModelRegistry", "Servable", "ServableBuilder"]

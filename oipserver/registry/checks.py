@@ -1,0 +1,62 @@
+"""Checking a request against a model's metadata, once, before anything is queued."""
+
+from __future__ import annotations
+
+from ..errors import InvalidArgumentError
+from ..protocol import InferRequest, ModelMetadata, TensorMetadata
+from ..tensor import Tensor
+
+
+class InputCheck:
+    """The inputs a model takes, ready to check requests against; a model that tells none takes anything."""
+
+    def __init__(self, metadata: ModelMetadata) -> None:
+        self._model = metadata.name
+        self._inputs = {tensor.name: tensor for tensor in metadata.inputs}
+        self._required = frozenset(tensor.name for tensor in metadata.inputs if not tensor.optional)
+
+    def __call__(self, request: InferRequest) -> None:
+        """Raises InvalidArgumentError naming the model, the input, what was expected and what came."""
+        seen: set[str] = set()
+        for tensor in request.inputs:
+            if tensor.name in seen:
+                raise InvalidArgumentError(f"input '{tensor.name}' already exists in request for model '{self._model}'")
+            seen.add(tensor.name)
+            if self._inputs:
+                self._check(tensor)
+        if not self._required <= seen:
+            missing = [name for name in self._inputs if name in self._required and name not in seen]
+            raise InvalidArgumentError(
+                f"expected {len(self._inputs)} inputs but got {len(seen)} inputs for model '{self._model}'. "
+                f"Got input(s) {sorted(seen)}, but missing required input(s) {missing}. "
+                "Please provide all required input(s)."
+            )
+
+    def _check(self, tensor: Tensor) -> None:
+        expected = self._inputs.get(tensor.name)
+        if expected is None:
+            raise InvalidArgumentError(
+                f"unexpected inference input '{tensor.name}' for model '{self._model}', expected {list(self._inputs)}"
+            )
+        if tensor.datatype != expected.datatype:
+            raise InvalidArgumentError(
+                f"inference input '{tensor.name}' data-type is '{tensor.datatype}', "
+                f"but model '{self._model}' expects '{expected.datatype}'"
+            )
+        if not _fits(tensor.shape, expected):
+            raise InvalidArgumentError(
+                f"unexpected shape for input '{tensor.name}' for model '{self._model}'. "
+                f"Expected {list(expected.shape)}, got {list(tensor.shape)}"
+            )
+
+
+def _fits(shape: tuple[int, ...], expected: TensorMetadata) -> bool:
+    wanted = expected.shape
+    if shape == wanted:
+        return True
+    if len(shape) != len(wanted):
+        return False
+    for got, want in zip(shape, wanted, strict=True):  # a loop, not all(): this is on the hot path  # noqa: SIM110
+        if want not in (-1, got):
+            return False
+    return True

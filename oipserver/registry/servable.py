@@ -1,0 +1,132 @@
+"""One model version as it is served: settings, scheduler, executor, statistics, and the one state they are in."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from threading import Lock
+from time import monotonic_ns
+
+from ..errors import OIPError, UnavailableError
+from ..executor import Executor
+from ..protocol import ModelMetadata, ModelState
+from ..runtime import ModelFace
+from ..scheduler import Scheduler
+from ..settings import ModelSettings
+from ..telemetry.statistics import ModelStatistics
+from .checks import InputCheck
+
+_log = logging.getLogger(__name__)
+
+_TRANSITIONS: dict[ModelState, frozenset[ModelState]] = {
+    ModelState.UNKNOWN: frozenset({ModelState.LOADING, ModelState.UNAVAILABLE}),
+    ModelState.LOADING: frozenset({ModelState.READY, ModelState.UNAVAILABLE}),
+    ModelState.READY: frozenset({ModelState.UNLOADING}),
+    ModelState.UNLOADING: frozenset({ModelState.UNAVAILABLE}),
+    ModelState.UNAVAILABLE: frozenset(),
+}
+
+
+class Servable:
+    """A model version from LOADING to UNAVAILABLE. A reload makes a new servable: states never go back.
+
+    Whoever uses it holds a lease (``acquire`` and ``release``); ``unload`` waits for the last one.
+    """
+
+    def __init__(
+        self, settings: ModelSettings, executor: Executor, scheduler: Scheduler, statistics: ModelStatistics
+    ) -> None:
+        self.settings = settings
+        self.name = settings.name
+        self.version = settings.version
+        self.executor = executor
+        self.scheduler = scheduler
+        self.statistics = statistics
+        self.face = ModelFace(ModelMetadata(settings.name))
+        self.check = InputCheck(self.face.metadata)
+        self.load_seconds = 0.0
+        self._state = ModelState.UNKNOWN
+        self._reason = ""
+        self._leases = 0
+        self._lock = Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._idle: asyncio.Event | None = None
+
+    @property
+    def state(self) -> ModelState:
+        """Where in its life this version is; UNAVAILABLE also while its executor cannot run it."""
+        if self._state is ModelState.READY and self.executor.unavailable_reason:
+            return ModelState.UNAVAILABLE
+        return self._state
+
+    @property
+    def reason(self) -> str:
+        """Why it is in that state; "" where there is nothing to say."""
+        return self._reason or (self.executor.unavailable_reason if self._state is ModelState.READY else "")
+
+    @property
+    def ready(self) -> bool:
+        """Whether a request would be accepted now."""
+        return self.state is ModelState.READY
+
+    @property
+    def in_flight(self) -> int:
+        """Leases held."""
+        return self._leases
+
+    def _go(self, state: ModelState, reason: str = "") -> None:
+        if state not in _TRANSITIONS[self._state]:
+            raise RuntimeError(f"model '{self.name}': no way from {self._state.value} to {state.value}. This is a bug.")
+        self._state, self._reason = state, reason
+
+    async def load(self) -> None:
+        """Load the model. Raises OIPError, leaving the servable UNAVAILABLE with the reason."""
+        self._go(ModelState.LOADING)
+        started = monotonic_ns()
+        try:
+            self.face = await self.executor.load()
+        except OIPError as error:
+            self._go(ModelState.UNAVAILABLE, error.message)
+            raise
+        except BaseException:
+            self._go(ModelState.UNAVAILABLE, "loading was interrupted")
+            raise
+        self.load_seconds = (monotonic_ns() - started) / 1e9
+        self.check = InputCheck(self.face.metadata)
+        self._go(ModelState.READY)
+
+    def acquire(self) -> None:
+        """Take a lease. Raises UnavailableError unless READY."""
+        with self._lock:
+            if self._state is not ModelState.READY:
+                raise UnavailableError(
+                    f"model '{self.name}' is not ready: it is {self._state.value}"
+                    + (f" ({self._reason})" if self._reason else ""),
+                    retry_after=1.0,
+                )
+            self._leases += 1
+
+    def release(self) -> None:
+        """Give a lease back."""
+        with self._lock:
+            self._leases -= 1
+            last = self._leases == 0
+        if last and self._idle is not None and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._idle.set)
+
+    async def quiesce(self) -> None:
+        """Take no more leases and wait until the last one is given back."""
+        self._loop, self._idle = asyncio.get_running_loop(), asyncio.Event()
+        with self._lock:
+            self._go(ModelState.UNLOADING)
+            idle = self._leases == 0
+        if not idle:
+            await self._idle.wait()
+
+    async def unload(self) -> None:
+        """Wait for the leases, then let the model go."""
+        if self._state is ModelState.READY:
+            await self.quiesce()
+            await self.scheduler.close()
+            await self.executor.unload()
+            self._go(ModelState.UNAVAILABLE, "unloaded")

@@ -1,0 +1,180 @@
+"""One loaded model and how it is called; the same in the server's process and in a worker."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from time import monotonic_ns
+from typing import Any
+
+from ..errors import InternalError, InvalidArgumentError, ModelLoadError, OIPError, UnsupportedError
+from ..model import MLModel, has_fast_path, streams
+from ..protocol import InferRequest, InferResponse, ModelMetadata, TensorMetadata, Timings
+from ..settings import ModelSettings
+from ..tensor import Tensor
+from ..types import InferenceRequest, InferenceResponse, MetadataTensor, from_public, to_public
+from .resolve import resolve_class
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFace:
+    """What the rest of the server needs to know of a loaded model, wherever it was loaded. Plain data: it crosses
+    process boundaries."""
+
+    metadata: ModelMetadata
+    fast: bool = False
+    streams: bool = False
+    instances: int = 1
+    execution_provider: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+class ModelHost:
+    """Makes a model from its settings, loads it, and turns each internal request into a call of its code.
+
+    Whatever the model's code raises leaves as an OIPError: its own as they are, any other exception as INTERNAL with
+    its type and message, the traceback going to the log alone.
+    """
+
+    def __init__(self, settings: ModelSettings) -> None:
+        self._settings = settings
+        self._model: MLModel | None = None
+        self._fast = False
+
+    @property
+    def model(self) -> MLModel:
+        """The loaded model."""
+        assert self._model is not None, "load() comes first"
+        return self._model
+
+    async def load(self) -> ModelFace:
+        """Make and load the model. Raises ModelLoadError naming it and the reason."""
+        name = self._settings.name
+        try:
+            model = resolve_class(self._settings)(self._settings)
+            ready = await model.load()
+            if ready is False:
+                raise ModelLoadError(f"model '{name}': load() returned False")
+            model.ready = True
+            self._model, self._fast = model, has_fast_path(model)
+            return await self._face(model)
+        except OIPError:
+            raise
+        except Exception as error:
+            _log.exception("model '%s' failed to load", name)
+            raise ModelLoadError(f"model '{name}' failed to load: {type(error).__name__}: {error}") from error
+
+    async def unload(self) -> None:
+        """Let the model release what it took. What it raises is logged: the model is gone either way."""
+        model, self._model = self._model, None
+        if model is not None:
+            model.ready = False
+            try:
+                await model.unload()
+            except Exception:
+                _log.exception("model '%s' failed to unload", self._settings.name)
+
+    async def _face(self, model: MLModel) -> ModelFace:
+        told = await model.metadata()
+        settings = self._settings
+        parameters = told.parameters.model_dump() if told.parameters else {}
+        return ModelFace(
+            metadata=ModelMetadata(
+                name=settings.name,
+                versions=tuple(told.versions or ()),
+                platform=settings.platform or told.platform,
+                inputs=tuple(_tensor_metadata(tensor) for tensor in told.inputs or ()),
+                outputs=tuple(_tensor_metadata(tensor) for tensor in told.outputs or ()),
+                parameters=parameters,
+            ),
+            fast=self._fast,
+            streams=streams(model),
+            instances=getattr(model, "instances", 1),
+            execution_provider=getattr(model, "execution_provider", ""),
+        )
+
+    def infer_now(self, request: InferRequest) -> InferResponse:
+        """Answer by the fast path, in the calling thread. Raises OIPError."""
+        model = self.model
+        start = monotonic_ns()
+        try:
+            outputs = model.infer_tensors(
+                request.inputs, [output.name for output in request.outputs], request.parameters
+            )
+        except OIPError:
+            raise
+        except Exception as error:
+            raise self._failure(error) from error
+        end = monotonic_ns()
+        return self._response(request, list(outputs), start, end)
+
+    async def infer(self, request: InferRequest) -> InferResponse:
+        """Answer by whichever way the model has. Raises OIPError."""
+        if self._fast:
+            return self.infer_now(request)
+        start = monotonic_ns()
+        try:
+            answer = await self.model.predict(to_public(request))
+        except OIPError:
+            raise
+        except Exception as error:
+            raise self._failure(error) from error
+        end = monotonic_ns()
+        return self._finish(answer, request, start, end)
+
+    async def stream(self, request: InferRequest) -> AsyncIterator[InferResponse]:
+        """Answer in pieces. Raises OIPError, also after some pieces."""
+        if self._fast:
+            yield self.infer_now(request)
+            return
+
+        async def payloads() -> AsyncIterator[InferenceRequest]:
+            yield to_public(request)
+
+        start = monotonic_ns()
+        try:
+            async for answer in self.model.predict_stream(payloads()):
+                end = monotonic_ns()
+                yield self._finish(answer, request, start, end)
+                start = end
+        except OIPError:
+            raise
+        except Exception as error:
+            raise self._failure(error) from error
+
+    def _finish(self, answer: object, request: InferRequest, start: int, end: int) -> InferResponse:
+        if not isinstance(answer, InferenceResponse):
+            raise InternalError(
+                f"model '{request.model_name}' returned {type(answer).__name__} where an InferenceResponse was expected"
+            )
+        try:
+            response = from_public(answer, request)
+        except InvalidArgumentError as error:  # the model's mistake, not the caller's
+            raise InternalError(f"model '{request.model_name}' returned an unusable tensor: {error.message}") from error
+        response.timings = Timings(infer_start=start, infer_end=end)
+        return response
+
+    @staticmethod
+    def _response(request: InferRequest, outputs: list[Tensor], start: int, end: int) -> InferResponse:
+        return InferResponse(
+            request.model_name,
+            outputs,
+            request.model_version,
+            request.id,
+            timings=Timings(infer_start=start, infer_end=end),
+        )
+
+    def _failure(self, error: Exception) -> OIPError:
+        name = self._settings.name
+        if isinstance(error, NotImplementedError):
+            return UnsupportedError(f"model '{name}' does not do that: {error}")
+        _log.error("model '%s' raised %s", name, type(error).__name__, exc_info=error)
+        return InternalError(f"model '{name}' failed: {type(error).__name__}: {error}")
+
+
+def _tensor_metadata(tensor: MetadataTensor) -> TensorMetadata:
+    parameters = tensor.parameters.model_dump() if tensor.parameters else None
+    return TensorMetadata(tensor.name, str(tensor.datatype), tuple(tensor.shape), parameters)

@@ -1,0 +1,79 @@
+"""From the ``implementation`` of a model's settings to its class; imports user code and nothing of the server."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+from ..errors import ModelLoadError
+from ..model import MLModel, Placement
+from ..settings import ModelSettings
+
+_ENTRY_POINT_GROUP = "oipserver.runtimes"
+
+# Class paths other servers' users have in their settings, and the runtime of ours that serves them.
+_CLASS_PATHS = {
+    "mlserver_onnx.OnnxModel": "onnx",
+    "mlserver_onnx.onnx.OnnxModel": "onnx",
+}
+
+
+@cache
+def _runtimes() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=_ENTRY_POINT_GROUP)}
+
+
+def _runtime(implementation: str) -> EntryPoint | None:
+    return _runtimes().get(_CLASS_PATHS.get(implementation, implementation))
+
+
+def placement_of(settings: ModelSettings) -> Placement:
+    """Where this model runs when nobody says, told without importing a user's module."""
+    runtime = _runtime(settings.implementation)
+    return resolve_class(settings).placement if runtime is not None else "pool"
+
+
+def resolve_class(settings: ModelSettings) -> type[MLModel]:
+    """The class named by ``settings.implementation``: a runtime's name, or ``module.Class``.
+
+    A module beside the settings file is found, also one whose name is no identifier (``serve-model``).
+    Raises ModelLoadError naming the model and what could not be found.
+    """
+    implementation = settings.implementation
+    if not implementation:
+        raise ModelLoadError(
+            f"model '{settings.name}' names no implementation; give a runtime ({', '.join(sorted(_runtimes()))}) "
+            "or the import path of an MLModel class"
+        )
+    runtime = _runtime(implementation)
+    kind = runtime.load() if runtime is not None else _import_class(settings)
+    if not (isinstance(kind, type) and issubclass(kind, MLModel)):
+        raise ModelLoadError(f"model '{settings.name}': implementation '{implementation}' is not an MLModel class")
+    return kind
+
+
+def _import_class(settings: ModelSettings) -> object:
+    implementation = settings.implementation
+    module_name, _, class_name = implementation.rpartition(".")
+    if not module_name:
+        raise ModelLoadError(
+            f"model '{settings.name}': no runtime is called '{implementation}'; known are "
+            f"{', '.join(sorted(_runtimes()))}, or give module.Class"
+        )
+    if settings.source:
+        folder = str(Path(settings.source).parent)
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:
+        raise ModelLoadError(
+            f"model '{settings.name}': cannot import '{module_name}': {type(error).__name__}: {error}"
+        ) from error
+    try:
+        return getattr(module, class_name)
+    except AttributeError:
+        raise ModelLoadError(f"model '{settings.name}': module '{module_name}' has no class '{class_name}'") from None

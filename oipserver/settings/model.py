@@ -1,0 +1,77 @@
+"""Settings of one model, in MLServer's names; reads no file and no environment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+
+
+class TensorSettings(BaseModel):
+    """One input or output as ``model-settings.json`` declares it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str
+    datatype: str
+    shape: list[int]
+    parameters: dict[str, Any] | None = None
+
+
+class ModelParameters(BaseModel):
+    """Where the model's artefact is, which version it is, and what its runtime wants to know. Other keys are kept."""
+
+    model_config = ConfigDict(extra="allow")
+
+    uri: str | None = Field(None, description="File or folder of the artefact, relative to the settings file.")
+    version: str | None = Field(None, description="Version of this model.")
+    environment_path: str | None = Field(None, description="An unpacked Python environment to run the model in.")
+    environment_tarball: str | None = Field(None, description="A packed Python environment to run the model in.")
+    inference_pool_gid: str | None = Field(
+        None, description="Models with the same gid share a worker pool of their own."
+    )
+    autogenerate_inference_pool_gid: bool = Field(False, description="Give this model a worker pool of its own.")
+    format: str | None = Field(None, description="Format of the artefact, where the runtime reads several.")
+    content_type: str | None = Field(None, description="Default content type of requests.")
+    extra: dict[str, Any] = Field(default_factory=dict, description="Settings of the runtime itself.")
+
+
+class ModelSettings(BaseModel):
+    """Everything that can be set for one model version: the keys of ``model-settings.json``."""
+
+    model_config = ConfigDict(extra="ignore", populate_by_name=True, protected_namespaces=())
+
+    name: str = Field("", description="Name of the model; default: its folder's.")
+    implementation: str = Field("", description="Runtime name ('onnx') or import path of an MLModel class.")
+    platform: str = Field("", description="Platform shown in metadata; default: the runtime's.")
+    versions: list[str] = Field(default_factory=list, description="Free text shown in metadata.")
+    inputs: list[TensorSettings] = Field(default_factory=list, description="Inputs; default: what the runtime knows.")
+    outputs: list[TensorSettings] = Field(default_factory=list, description="Outputs; default: what the runtime knows.")
+    parameters: ModelParameters = Field(default_factory=lambda: ModelParameters(), description="See ModelParameters.")
+
+    parallel_workers: int | None = Field(None, ge=0, description="Workers for this model; 0: the server's own process.")
+    max_batch_size: int | None = Field(None, ge=0, description="Most rows of a batch; 0 or 1: no batching.")
+    max_batch_time: float | None = Field(None, ge=0, description="Longest wait, in seconds, to fill a batch.")
+    preferred_batch_size: list[int] = Field(
+        default_factory=list, description="Batch sizes to dispatch without waiting on."
+    )
+    max_queue_size: int | None = Field(None, gt=0, description="Most waiting requests; more are refused at once.")
+    queue_timeout: float | None = Field(None, gt=0, description="Longest wait in the queue, in seconds.")
+    priority_levels: int = Field(0, ge=0, description="Number of priorities; 1 is served first; 0: no priorities.")
+    default_priority: int = Field(0, ge=0, description="Priority of requests that name none; 0: the middle one.")
+    independent_rows: bool = Field(False, description="Requests larger than max_batch_size may be split by rows.")
+    stateful: bool = Field(False, description="The model keeps state between requests: never run one twice.")
+    warmup: list[dict[str, Any]] = Field(default_factory=list, description="Requests (V2 JSON) run before it is ready.")
+    cache_enabled: bool = Field(False, description="Keep answers for repeated requests.")
+
+    _source: str | None = PrivateAttr(None)
+
+    @property
+    def version(self) -> str:
+        """The version of this model, "" where it has none."""
+        return self.parameters.version or ""
+
+    @property
+    def source(self) -> str | None:
+        """The file these settings were read from, if any."""
+        return self._source

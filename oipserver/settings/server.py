@@ -1,0 +1,101 @@
+"""Settings of the server: every field, its default and its meaning; reads no file and no environment."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+ModelControlMode = Literal["auto", "none", "explicit"]
+
+
+class CORSSettings(BaseModel):
+    """Cross-origin access of browsers to the REST endpoints."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    allow_origins: list[str] = Field(default_factory=list, description="Origins that may call, or ['*'].")
+    allow_origin_regex: str | None = Field(None, description="A regular expression origins may match instead.")
+    allow_credentials: bool = Field(False, description="Let browsers send cookies and authorization.")
+    allow_methods: list[str] = Field(default_factory=lambda: ["GET"], description="Methods that may be used.")
+    allow_headers: list[str] = Field(default_factory=list, description="Request headers that may be sent.")
+    expose_headers: list[str] = Field(default_factory=list, description="Response headers scripts may read.")
+    max_age: int = Field(600, ge=0, description="Seconds a browser may remember the answer to its preflight.")
+
+
+class Settings(BaseModel):
+    """Everything that can be set for a server. Field names are the keys of ``settings.json``; in the environment each
+    is ``OIPSERVER_<NAME>`` (or ``MLSERVER_<NAME>``), on the command line ``--<name-with-dashes>``."""
+
+    model_config = ConfigDict(extra="ignore", validate_default=False, protected_namespaces=())
+
+    # -- who we are ------------------------------------------------------------------------------------------------
+    server_name: str = Field("oipserver", description="Name in server metadata; some clients want 'triton'.")
+    server_version: str | None = Field(None, description="Version in server metadata; default: the package's.")
+    extensions: list[str] = Field(default_factory=list, description="Further extension names to list in metadata.")
+
+    # -- where we listen -------------------------------------------------------------------------------------------
+    host: str = Field("0.0.0.0", description="Address all servers listen on.")
+    http_port: int = Field(8080, ge=0, le=65535, description="REST port; 0 picks a free one.")
+    grpc_port: int = Field(8081, ge=0, le=65535, description="gRPC port; 0 picks a free one.")
+    metrics_port: int = Field(8082, ge=0, le=65535, description="Prometheus port; 0 picks a free one.")
+    root_path: str = Field("", description="Path prefix that a proxy in front strips.")
+    cors_settings: CORSSettings | None = Field(None, description="Cross-origin settings; none: browsers may not call.")
+    gzip_enabled: bool = Field(True, description="Compress REST answers for clients that accept it.")
+    http_max_body_bytes: int = Field(1 << 30, gt=0, description="Largest REST body, compressed or not, in bytes.")
+    http_max_chunks: int = Field(65536, gt=0, description="Most pieces of a chunked request body.")
+    json_nan_as_null: bool = Field(False, description="Write NaN and infinities as null instead of as literals.")
+    grpc_max_message_length: int | None = Field(None, gt=0, description="Largest gRPC message in bytes; none: 2 GiB.")
+    grpc_threads: int = Field(4, gt=0, description="Threads of the gRPC server that may run handlers at once.")
+
+    # -- models ----------------------------------------------------------------------------------------------------
+    model_repository_root: str = Field(".", description="Folder that is searched for models.")
+    load_models_at_startup: bool = Field(True, description="Load every model found when starting.")
+    model_control_mode: ModelControlMode = Field(
+        "auto",
+        description="auto: load everything, clients may load and unload; none: load everything, models stay fixed; "
+        "explicit: load only load_models, clients load the rest.",
+    )
+    load_models: list[str] = Field(
+        default_factory=list, description="Models to load at start in explicit mode; '*': all."
+    )
+    exit_on_error: bool = Field(False, description="Stop when any model fails to load, instead of serving the others.")
+    model_load_timeout: float = Field(600.0, gt=0, description="Seconds a model may take to load in a worker.")
+
+    # -- execution -------------------------------------------------------------------------------------------------
+    parallel_workers: int | None = Field(
+        None, ge=0, description="Worker processes for Python models; 0: everything in the server's process; default 1."
+    )
+    parallel_workers_timeout: float = Field(
+        5.0, ge=0, description="Seconds a worker may take to stop before it is killed."
+    )
+    worker_devices: list[str] = Field(
+        default_factory=list, description="CUDA_VISIBLE_DEVICES of each worker, in turn; empty: as inherited."
+    )
+    worker_heartbeat_timeout: float = Field(
+        60.0,
+        gt=0,
+        description="Seconds without a sign of life from a busy worker before it counts as hung; see the docs.",
+    )
+    worker_retry: bool = Field(True, description="Run a request again, once, when the worker executing it dies.")
+    worker_max_deaths: int = Field(
+        5, gt=0, description="Deaths within worker_deaths_window that make its models unavailable."
+    )
+    worker_deaths_window: float = Field(60.0, gt=0, description="Seconds over which worker deaths are counted.")
+    environments_dir: str = Field(".envs", description="Where packed environments of models are unpacked.")
+    max_batch_size: int | None = Field(
+        None, ge=0, description="Default rows of a batch for models that do not say; 0: off."
+    )
+    max_batch_time: float | None = Field(None, ge=0, description="Default longest wait, in seconds, to fill a batch.")
+    max_queue_size: int = Field(1024, gt=0, description="Most requests that wait for one model; more get 429 at once.")
+    shutdown_timeout: float = Field(30.0, ge=0, description="Seconds in-flight requests get to finish when stopping.")
+
+    # -- observability ---------------------------------------------------------------------------------------------
+    debug: bool = Field(False, description="Debug logs and access logs.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe messages to log.")
+    use_structured_logging: bool = Field(False, description="Log one JSON object per line.")
+    logging_settings: str | dict[str, Any] | None = Field(
+        None, description="A logging configuration, or a path to one."
+    )
+    metrics_endpoint: str | None = Field("/metrics", description="Path of the metrics; none: no metrics at all.")
+    metrics_rest_server_prefix: str = Field("rest_server", description="Prefix of the REST server's metric names.")

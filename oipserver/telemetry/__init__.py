@@ -1,0 +1,1 @@
+"""Emission only: statistics, metrics and logs; nothing here decides anything."""

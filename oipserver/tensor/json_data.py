@@ -1,0 +1,161 @@
+"""Tensor data in JSON: lists (flat or nested), scalars and text, to arrays and back."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import orjson
+
+from ..errors import InvalidArgumentError
+from .datatype import Datatype
+from .tensor import Tensor, element_count
+
+_INFERRED_KINDS = {"bool": "b", "int": "iu", "uint": "iu", "float": "iuf"}
+_EXPECTED = {"bool": "booleans", "int": "integers", "uint": "integers of 0 or more", "float": "numbers"}
+
+
+def array_from_json(data: object, datatype: Datatype, shape: tuple[int, ...], tensor: str) -> np.ndarray[Any, Any]:
+    """The array of ``shape`` that parsed JSON ``data`` stands for.
+
+    Lists may be flat or nested as the shape says; a scalar or a bare string is a tensor of one element. ``null`` is NaN
+    in floating point and an error elsewhere. Integers are accepted as floats, never the other way round.
+    Raises InvalidArgumentError naming ``tensor``, what was expected and what came.
+    """
+    count = element_count(shape, tensor)
+    if datatype.kind == "bytes":
+        return _bytes_array(data, count, shape, tensor)
+    values = data if isinstance(data, list) else [data]
+    try:
+        array = np.array(values)
+    except (ValueError, OverflowError):
+        raise InvalidArgumentError(
+            f"unable to parse 'data' of input '{tensor}': the nested lists do not form a regular tensor "
+            f"of shape {list(shape)}"
+        ) from None
+    if array.size != count:
+        raise InvalidArgumentError(
+            f"unable to parse 'data' of input '{tensor}': shape {list(shape)} needs {count} elements, got {array.size}"
+        )
+    if array.ndim > 1 and array.shape != shape:
+        raise InvalidArgumentError(
+            f"unable to parse 'data' of input '{tensor}': nested as {list(array.shape)}, but 'shape' says {list(shape)}"
+        )
+    return _cast(array, datatype, tensor).reshape(shape)
+
+
+def _cast(array: np.ndarray[Any, Any], datatype: Datatype, tensor: str) -> np.ndarray[Any, Any]:
+    """``array``, as numpy inferred it from JSON, in the dtype of ``datatype``."""
+    if array.dtype.kind == "O" and array.size:
+        array = _from_objects(array, datatype, tensor)
+    if array.size and array.dtype.kind not in _INFERRED_KINDS[datatype.kind]:
+        raise _wrong_kind(datatype, tensor, array.ravel()[0])
+    if datatype.kind in ("int", "uint") and array.size:
+        bounds = np.iinfo(datatype.dtype)
+        low, high = int(array.min()), int(array.max())
+        if low < bounds.min or high > bounds.max:
+            raise InvalidArgumentError(
+                f"unable to parse 'data' of input '{tensor}': {low if low < bounds.min else high} is out of range "
+                f"for {datatype.name} ({bounds.min} to {bounds.max})"
+            )
+    if datatype.name == "BF16":
+        return bf16_from_float32(array.astype(np.float32))
+    with np.errstate(over="ignore"):  # a number too large for FP16 or FP32 becomes infinity, as in every other parser
+        return array.astype(datatype.dtype, copy=False)
+
+
+def _from_objects(array: np.ndarray[Any, Any], datatype: Datatype, tensor: str) -> np.ndarray[Any, Any]:
+    """Numbers numpy kept as objects: nulls among floats, or integers beyond 64 bits."""
+    if datatype.kind == "float":
+        for element in array.ravel():
+            if element is not None and (isinstance(element, bool) or not isinstance(element, (int, float))):
+                raise _wrong_kind(datatype, tensor, element)
+        return array.astype(np.float64)
+    for element in array.ravel():
+        if isinstance(element, bool) or not isinstance(element, int):
+            raise _wrong_kind(datatype, tensor, element)
+    return array
+
+
+def _wrong_kind(datatype: Datatype, tensor: str, element: object) -> InvalidArgumentError:
+    kind = {"NoneType": "null", "str_": "a string", "str": "a string", "list": "a list", "dict": "an object"}
+    came = kind.get(type(element).__name__) or f"a {type(element).__name__.rstrip('_0123456789')}"
+    return InvalidArgumentError(
+        f"unable to parse 'data' of input '{tensor}': {datatype.name} takes {_EXPECTED[datatype.kind]}, got {came}"
+    )
+
+
+def _bytes_array(data: object, count: int, shape: tuple[int, ...], tensor: str) -> np.ndarray[Any, Any]:
+    array = np.empty(count, dtype=object)
+    index = 0
+    pending: list[object] = [data]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, list):
+            pending.extend(reversed(item))
+            continue
+        if not isinstance(item, str):
+            came = "null" if item is None else f"a {type(item).__name__}"
+            raise InvalidArgumentError(f"unable to parse 'data' of input '{tensor}': BYTES takes strings, got {came}")
+        if index < count:
+            try:
+                array[index] = item.encode()
+            except UnicodeEncodeError:
+                raise InvalidArgumentError(
+                    f"unable to parse 'data' of input '{tensor}': a string holds half of a surrogate pair"
+                ) from None
+        index += 1
+    if index != count:
+        raise InvalidArgumentError(
+            f"unable to parse 'data' of input '{tensor}': shape {list(shape)} needs {count} elements, got {index}"
+        )
+    return array.reshape(shape)
+
+
+def array_to_json(tensor: Tensor, *, nan_as_null: bool = False) -> object:
+    """The flat ``data`` of ``tensor`` as something orjson (with OPT_SERIALIZE_NUMPY) writes without a list of floats.
+
+    NaN and infinities are written as the literals NaN, Infinity and -Infinity, which orjson alone would write as null;
+    with ``nan_as_null`` they are null. BYTES must be UTF-8:
+    InvalidArgumentError says how to ask for binary data instead.
+    """
+    array = tensor.array
+    if tensor.datatype == "BYTES":
+        return _text_list(array, tensor.name)
+    flat = np.ascontiguousarray(array).reshape(-1)
+    if tensor.datatype == "BF16":
+        flat = float32_from_bf16(flat)
+    if not flat.dtype.isnative:
+        flat = flat.astype(flat.dtype.newbyteorder("="))
+    if flat.dtype.kind == "f" and not nan_as_null and not np.isfinite(flat).all():
+        return orjson.Fragment(json.dumps(flat.tolist(), separators=(",", ":")))
+    return flat
+
+
+def _text_list(array: np.ndarray[Any, Any], tensor: str) -> list[str]:
+    try:
+        return [
+            element.decode() if isinstance(element, (bytes, bytearray)) else "" if element is None else str(element)
+            for element in array.ravel().tolist()
+        ]
+    except UnicodeDecodeError:
+        raise InvalidArgumentError(
+            f"output '{tensor}' holds bytes that are not UTF-8 text and cannot be sent as JSON; "
+            'ask for it as binary data: "parameters": {"binary_data": true}'
+        ) from None
+
+
+def bf16_from_float32(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The upper halves of float32 values, rounded to nearest even; NaN stays NaN."""
+    bits = np.ascontiguousarray(array, dtype="<f4").view("<u4")
+    rounded = (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
+    quiet = (bits >> np.uint32(16)) | np.uint32(0x0040)
+    result: np.ndarray[Any, Any] = np.where(np.isnan(array), quiet, rounded).astype("<u2")
+    return result
+
+
+def float32_from_bf16(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """float32 values whose upper halves are the uint16 elements of ``array``."""
+    widened: np.ndarray[Any, Any] = (array.astype("<u4") << np.uint32(16)).view("<f4")
+    return widened
