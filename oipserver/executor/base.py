@@ -39,6 +39,11 @@ class Executor(ABC):
         """Why the model cannot be executed now; "" while it can."""
 
     @property
+    def description(self) -> str:
+        """Where the model runs, in two or three words for people."""
+        return "in-process"
+
+    @property
     def runs_inline(self) -> bool:
         """Whether the next ``execute`` will finish without suspending its caller."""
         return False

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from ..executor import Executor, InProcessExecutor
+from ..executor.pool import PoolManager
+from ..runtime import placement_of
 from ..scheduler import DirectScheduler, Scheduler
 from ..settings import ModelSettings, Settings
 from ..telemetry.statistics import ModelStatistics
@@ -12,8 +14,9 @@ from .servable import Servable
 class ServableBuilder:
     """Builds servables as the server's settings say."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, pools: PoolManager) -> None:
         self._settings = settings
+        self._pools = pools
 
     def build(self, settings: ModelSettings) -> Servable:
         """A servable for ``settings``, not loaded yet. Raises OIPError."""
@@ -24,7 +27,15 @@ class ServableBuilder:
         return Servable(settings, executor, scheduler, statistics)
 
     def _executor(self, settings: ModelSettings) -> Executor:
-        return InProcessExecutor(settings)
+        workers = settings.parallel_workers
+        if workers is None:
+            in_process = self._settings.parallel_workers == 0 or placement_of(settings) == "in-process"
+        else:
+            in_process = workers == 0
+        own_environment = settings.parameters.environment_path or settings.parameters.environment_tarball
+        if in_process and not own_environment:
+            return InProcessExecutor(settings)
+        return self._pools.executor(settings)
 
     def _scheduler(self, settings: ModelSettings, executor: Executor, statistics: ModelStatistics) -> Scheduler:
         limit = settings.max_queue_size or self._settings.max_queue_size
