@@ -41,10 +41,10 @@ class Tensor:
 
     The data is an array (``array``) or the protocol's raw bytes (``raw``); whichever it was made from, the other is
     made once, on first use, without a copy for every datatype but BYTES. Buffers are shared with the maker: treat them
-    as read-only.
+    as read-only. ``text`` marks BYTES that came as JSON strings: a model's Python code is given them as ``str``.
     """
 
-    __slots__ = ("_array", "_raw", "datatype", "name", "parameters", "shape")
+    __slots__ = ("_array", "_raw", "datatype", "name", "parameters", "shape", "text")
 
     def __init__(
         self,
@@ -54,6 +54,8 @@ class Tensor:
         array: np.ndarray[Any, Any] | None = None,
         raw: Buffer | None = None,
         parameters: Parameters | None = None,
+        *,
+        text: bool = False,
     ) -> None:
         """Trusting constructor: the caller has checked the parts. Use ``from_array`` or ``from_raw`` otherwise."""
         self.name = name
@@ -62,6 +64,7 @@ class Tensor:
         self._array = array
         self._raw = raw
         self.parameters = parameters
+        self.text = text
 
     @classmethod
     def from_array(
@@ -153,7 +156,7 @@ class Tensor:
 
     def renamed(self, name: str) -> Tensor:
         """The same data under another name."""
-        return Tensor(name, self.datatype, self.shape, self._array, self._raw, self.parameters)
+        return Tensor(name, self.datatype, self.shape, self._array, self._raw, self.parameters, text=self.text)
 
     def __repr__(self) -> str:
         return f"Tensor({self.name!r}, {self.datatype}, {list(self.shape)})"
