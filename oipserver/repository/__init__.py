@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .file_repository import FileModelRepository
 from .repository import ModelRepository, Scan
 
-__all__ = ["ModelRepository", "Scan"]
+__all__ = ["FileModelRepository", "ModelRepository", "Scan"]

@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
+from .environment import Environment
 from .model import ModelParameters, ModelSettings, TensorSettings
+from .model_file import load_model_settings, model_settings_from_environment
 from .server import CORSSettings, Settings
+from .sources import Resolved, process_environment, resolve_settings
 
-__all__ = ["CORSSettings", "ModelParameters", "ModelSettings", "Settings", "TensorSettings"]
+__all__ = [
+    "CORSSettings",
+    "Environment",
+    "ModelParameters",
+    "ModelSettings",
+    "Resolved",
+    "Settings",
+    "TensorSettings",
+    "load_model_settings",
+    "model_settings_from_environment",
+    "process_environment",
+    "resolve_settings",
+]

@@ -21,7 +21,7 @@ class TensorSettings(BaseModel):
 class ModelParameters(BaseModel):
     """Where the model's artefact is, which version it is, and what its runtime wants to know. Other keys are kept."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", coerce_numbers_to_str=True)  # a version is often written as a number
 
     uri: str | None = Field(None, description="File or folder of the artefact, relative to the settings file.")
     version: str | None = Field(None, description="Version of this model.")

@@ -1,0 +1,44 @@
+"""Settings that MLServer has and this server has not, each with the sentence its users deserve; knows nothing else."""
+
+from __future__ import annotations
+
+_KAFKA = "this server speaks no Kafka"
+_METRICS = "metrics of workers travel without a folder"
+
+#: Keys of ``settings.json``, and why they have no effect.
+SERVER: dict[str, str] = {
+    "model_repository_implementation": "models are found in MLServer folders and bare .onnx files",
+    "model_repository_implementation_args": "models are found in MLServer folders and bare .onnx files",
+    "metrics_dir": _METRICS,
+    "kafka_enabled": _KAFKA,
+    "kafka_servers": _KAFKA,
+    "kafka_topic_input": _KAFKA,
+    "kafka_topic_output": _KAFKA,
+    "tracing_server": "this server exports no traces",
+    "cache_enabled": "set cache_enabled in model-settings.json",
+    "cache_size": "this server's response cache has no fixed number of entries",
+    "_custom_rest_server_settings": "the REST server is set by this server's own settings",
+    "_custom_metrics_server_settings": "the metrics server is set by this server's own settings",
+    "_custom_grpc_server_settings": "the gRPC server is set by this server's own settings",
+}
+
+#: Environment variables (without prefix) that are set inside ``cors_settings`` here.
+CORS = frozenset(
+    {
+        "allow_origins",
+        "allow_origin_regex",
+        "allow_credentials",
+        "allow_methods",
+        "allow_headers",
+        "expose_headers",
+        "max_age",
+    }
+)
+
+#: Keys of ``model-settings.json``, and why they have no effect.
+MODEL: dict[str, str] = {"warm_workers": "workers are always warm"}
+
+
+def no_effect(key: str, reason: str) -> str:
+    """The warning for one of them."""
+    return f"'{key}' is known from MLServer and has no effect here: {reason}"
