@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .base import BaseModel
 from .bridge import from_public, to_public
 from .dataplane import (
     Datatype,
@@ -17,10 +18,19 @@ from .dataplane import (
     RequestInput,
     RequestOutput,
     ResponseOutput,
-    TensorData,
 )
+from .model_repository import (
+    RepositoryIndexRequest,
+    RepositoryIndexResponse,
+    RepositoryIndexResponseItem,
+    RepositoryLoadErrorResponse,
+    RepositoryUnloadErrorResponse,
+    State,
+)
+from .tensor_data import TensorData
 
 __all__ = [
+    "BaseModel",
     "Datatype",
     "InferenceErrorResponse",
     "InferenceRequest",
@@ -31,9 +41,15 @@ __all__ = [
     "MetadataServerResponse",
     "MetadataTensor",
     "Parameters",
+    "RepositoryIndexRequest",
+    "RepositoryIndexResponse",
+    "RepositoryIndexResponseItem",
+    "RepositoryLoadErrorResponse",
+    "RepositoryUnloadErrorResponse",
     "RequestInput",
     "RequestOutput",
     "ResponseOutput",
+    "State",
     "TensorData",
     "from_public",
     "to_public",

@@ -5,25 +5,13 @@ Source of the shapes: the Open Inference Protocol, and MLServer's public ``mlser
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from enum import Enum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, RootModel
+from pydantic import ConfigDict, Field
 
-from ..tensor import Tensor
-
-
-class _Model(BaseModel):
-    """What all of them share: enum members read back as their values, dumps leave out what was never set."""
-
-    model_config = ConfigDict(use_enum_values=True, protected_namespaces=(), populate_by_name=True)
-
-    def model_dump(self, **kwargs: Any) -> dict[str, Any]:
-        return super().model_dump(**{"exclude_unset": True, "exclude_none": True, **kwargs})
-
-    def model_dump_json(self, **kwargs: Any) -> str:
-        return super().model_dump_json(**{"exclude_unset": True, "exclude_none": True, **kwargs})
+from .base import BaseModel
+from .tensor_data import TensorData
 
 
 class Datatype(Enum):
@@ -45,7 +33,7 @@ class Datatype(Enum):
     BYTES = "BYTES"
 
 
-class Parameters(_Model):
+class Parameters(BaseModel):
     """Parameters of a request, response or tensor; any key is kept."""
 
     model_config = ConfigDict(extra="allow")
@@ -54,22 +42,7 @@ class Parameters(_Model):
     headers: dict[str, Any] | None = None
 
 
-class TensorData(RootModel[Any]):
-    """The elements of a tensor, flat or nested, as a list."""
-
-    root: Any
-
-    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # iterates elements, as MLServer's does, not fields
-        return iter(self.root)
-
-    def __getitem__(self, index: int | slice) -> Any:
-        return self.root[index]
-
-    def __len__(self) -> int:
-        return len(self.root)
-
-
-class RequestInput(_Model):
+class RequestInput(BaseModel):
     """An input tensor."""
 
     name: str
@@ -78,17 +51,15 @@ class RequestInput(_Model):
     parameters: Parameters | None = None
     data: TensorData
 
-    _tensor: Tensor | None = PrivateAttr(None)
 
-
-class RequestOutput(_Model):
+class RequestOutput(BaseModel):
     """An output the caller asks for."""
 
     name: str
     parameters: Parameters | None = None
 
 
-class ResponseOutput(_Model):
+class ResponseOutput(BaseModel):
     """An output tensor."""
 
     name: str
@@ -97,10 +68,8 @@ class ResponseOutput(_Model):
     parameters: Parameters | None = None
     data: TensorData
 
-    _tensor: Tensor | None = PrivateAttr(None)
 
-
-class InferenceRequest(_Model):
+class InferenceRequest(BaseModel):
     """A request for inference."""
 
     id: str | None = None
@@ -109,7 +78,7 @@ class InferenceRequest(_Model):
     outputs: list[RequestOutput] | None = None
 
 
-class InferenceResponse(_Model):
+class InferenceResponse(BaseModel):
     """The answer to a request for inference."""
 
     model_name: str
@@ -119,13 +88,13 @@ class InferenceResponse(_Model):
     outputs: list[ResponseOutput]
 
 
-class InferenceErrorResponse(_Model):
+class InferenceErrorResponse(BaseModel):
     """The answer to a request that failed."""
 
     error: str | None = None
 
 
-class MetadataServerResponse(_Model):
+class MetadataServerResponse(BaseModel):
     """What a server says about itself."""
 
     name: str
@@ -133,13 +102,13 @@ class MetadataServerResponse(_Model):
     extensions: list[str]
 
 
-class MetadataServerErrorResponse(_Model):
+class MetadataServerErrorResponse(BaseModel):
     """Server metadata could not be given."""
 
     error: str
 
 
-class MetadataTensor(_Model):
+class MetadataTensor(BaseModel):
     """Name, datatype and shape of an input or output; -1 is a dynamic dimension."""
 
     name: str
@@ -148,7 +117,7 @@ class MetadataTensor(_Model):
     parameters: Parameters | None = None
 
 
-class MetadataModelResponse(_Model):
+class MetadataModelResponse(BaseModel):
     """What a model says about itself."""
 
     name: str
@@ -159,7 +128,7 @@ class MetadataModelResponse(_Model):
     parameters: Parameters | None = None
 
 
-class MetadataModelErrorResponse(_Model):
+class MetadataModelErrorResponse(BaseModel):
     """Model metadata could not be given."""
 
     error: str
