@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import pydantic
 from pydantic import ConfigDict
+from pydantic.json_schema import DEFAULT_REF_TEMPLATE
 
 _JSON = dict[str, Any]  # the methods below take the name ``dict``
 
@@ -55,29 +56,31 @@ class BaseModel(pydantic.BaseModel):
     @classmethod
     def construct(cls, _fields_set: set[str] | None = None, **values: Any) -> Self:
         """From values that are taken as they are, unchecked."""
-        return cls.model_construct(_fields_set, **values)
+        return cast(Self, cls.model_construct(_fields_set, **values))
 
     @classmethod
-    def schema(cls, **kwargs: Any) -> _JSON:
+    def schema(cls, by_alias: bool = True, ref_template: str = DEFAULT_REF_TEMPLATE) -> _JSON:
         """The JSON schema."""
-        return cls.model_json_schema(**kwargs)
+        return cls.model_json_schema(by_alias, ref_template)
 
     @classmethod
-    def schema_json(cls, **kwargs: Any) -> str:
+    def schema_json(
+        cls, *, by_alias: bool = True, ref_template: str = DEFAULT_REF_TEMPLATE, **dumps_kwargs: Any
+    ) -> str:
         """The JSON schema as text."""
-        return json.dumps(cls.model_json_schema(), **kwargs)
+        return json.dumps(cls.model_json_schema(by_alias, ref_template), **dumps_kwargs)
 
     def copy(
         self,
         *,
-        include: set[str] | None = None,
-        exclude: set[str] | None = None,
+        include: Any = None,
+        exclude: Any = None,
         update: _JSON | None = None,
         deep: bool = False,
     ) -> Self:
-        """A copy, with the fields in ``update`` replaced, without those in ``exclude`` or not in ``include``."""
+        """A copy, with ``update`` applied, without the fields named in ``exclude`` or not named in ``include``."""
         copied = self.model_copy(update=update, deep=deep)
         if include is None and exclude is None:
             return copied
-        kept = {name for name in copied.model_fields_set if include is None or name in include} - (exclude or set())
-        return self.model_construct(kept, **{name: getattr(copied, name) for name in kept})
+        kept = {name for name in copied.model_fields_set if include is None or name in include} - set(exclude or ())
+        return self.construct(kept, **{name: getattr(copied, name) for name in kept})

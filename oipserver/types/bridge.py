@@ -30,10 +30,10 @@ def to_public(request: InferRequest) -> InferenceRequest:
     if request.headers:
         fields["parameters"] = Parameters(**{**request.parameters, "headers": dict(request.headers)})
     elif request.parameters:
-        fields["parameters"] = Parameters(**request.parameters)  # type: ignore[arg-type]  # checked by pydantic
+        fields["parameters"] = Parameters(**request.parameters)
     if request.outputs:
         fields["outputs"] = [
-            RequestOutput(name=output.name, parameters=Parameters(**output.parameters))  # type: ignore[arg-type]
+            RequestOutput(name=output.name, parameters=Parameters(**output.parameters))
             if output.parameters
             else RequestOutput(name=output.name)
             for output in request.outputs
@@ -49,7 +49,7 @@ def _public_input(tensor: Tensor) -> RequestInput:
         "data": TensorData(tensor),
     }
     if tensor.parameters:
-        fields["parameters"] = Parameters(**tensor.parameters)  # type: ignore[arg-type]
+        fields["parameters"] = Parameters(**tensor.parameters)
     return RequestInput(**fields)
 
 
@@ -93,7 +93,7 @@ def _internal_output(output: ResponseOutput, model: str) -> Tensor:
     name, datatype = output.name, lookup_datatype(output.datatype, output.name)
     shape = tuple(output.shape)
     parameters = _plain(output.parameters)
-    data = output.data if isinstance(output.data, TensorData) else TensorData(output.data)
+    data = TensorData.model_validate(output.data)  # a model's code may have put a plain list there
     source = data.source
     if isinstance(source, Tensor):
         if source.datatype == datatype.name and source.shape == shape:
@@ -142,13 +142,13 @@ def _bytes_array(elements: object) -> np.ndarray[Any, Any]:
     return array
 
 
-def _listed_array(elements: object, datatype: Datatype, shape: tuple[int, ...], name: str) -> np.ndarray[Any, Any]:
+def _listed_array(elements: Any, datatype: Datatype, shape: tuple[int, ...], name: str) -> np.ndarray[Any, Any]:
     """Numbers as an array: of ``shape`` where they fit it, else as they are nested."""
     try:
         return array_from_json(elements, datatype, shape, name)
     except InvalidArgumentError:
         try:
-            natural = np.shape(elements)  # type: ignore[arg-type]
+            natural = np.shape(elements)
         except ValueError:
             natural = shape
         if natural == shape:
