@@ -1,0 +1,104 @@
+"""How log records leave the process: for people, or one JSON object a line; decides nothing about what is logged."""
+
+from __future__ import annotations
+
+import json
+import logging
+import logging.config
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InvalidArgumentError
+from .context import current_model
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+
+_HANDLER = "oipserver"
+# Loggers of libraries whose lines belong among ours; what they say in daily life is news only when debugging.
+_LIBRARIES = ("uvicorn", "uvicorn.error", "uvicorn.access", "grpc")
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "model", "model_version", "taskName"}
+
+
+def configure_logging(settings: Settings) -> None:
+    """Send logs of this server and its libraries to standard error as ``settings`` say; may be called again.
+
+    A configuration in ``logging_settings`` is applied on top. Raises InvalidArgumentError where it is broken.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.set_name(_HANDLER)
+    handler.setFormatter(JsonFormatter() if settings.use_structured_logging else HumanFormatter())
+    handler.addFilter(_name_model)
+    level = logging.DEBUG if settings.debug else getattr(logging, settings.log_level.upper())
+    _attach("oipserver", handler, level)
+    for library in _LIBRARIES:
+        _attach(library, handler, level if settings.debug else max(level, logging.WARNING))
+    if settings.logging_settings is not None:
+        _apply(settings.logging_settings)
+
+
+def _attach(name: str, handler: logging.Handler, level: int) -> None:
+    logger = logging.getLogger(name)
+    logger.handlers = [each for each in logger.handlers if each.get_name() != _HANDLER] + [handler]
+    logger.setLevel(level)
+    logger.propagate = False
+
+
+def _name_model(record: logging.LogRecord) -> bool:
+    """Put the model whose code is running on the record, unless the worker it comes from has done so."""
+    if not hasattr(record, "model"):
+        record.model, record.model_version = current_model()
+    return True
+
+
+class HumanFormatter(logging.Formatter):
+    """``2026-01-31 12:00:00,000 INFO oipserver.registry [model:version]: message``."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s%(where)s: %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        model, version = getattr(record, "model", ""), getattr(record, "model_version", "")
+        record.where = f" [{model}{':' if version else ''}{version}]" if model else ""
+        return super().format(record)
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line, whatever the message holds; what was given as ``extra`` becomes keys of its own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if model := getattr(record, "model", ""):
+            line["model"], line["version"] = model, getattr(record, "model_version", "")
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        if record.stack_info:
+            line["stack"] = record.stack_info
+        line |= {key: value for key, value in vars(record).items() if key not in _STANDARD and key not in line}
+        return json.dumps(line, default=repr)
+
+
+def _apply(configuration: str | Mapping[str, Any]) -> None:
+    """A ``logging.config`` dictionary, the path of a JSON file with one, or of a file in its older format."""
+    try:
+        if not isinstance(configuration, str):
+            _apply_dictionary(configuration)
+        elif configuration.endswith(".json"):
+            _apply_dictionary(json.loads(Path(configuration).read_bytes()))
+        else:
+            logging.config.fileConfig(configuration, disable_existing_loggers=False)
+    except Exception as error:  # logging.config raises whatever it trips over
+        cause = f": {error.__cause__}" if error.__cause__ else ""
+        raise InvalidArgumentError(f"logging_settings cannot be used: {error}{cause}") from error
+
+
+def _apply_dictionary(configuration: Mapping[str, Any]) -> None:
+    logging.config.dictConfig({"version": 1, "disable_existing_loggers": False, **configuration})
