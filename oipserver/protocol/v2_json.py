@@ -1,0 +1,348 @@
+"""V2 inference requests and responses as JSON values; knows no transport.
+
+Every member of a request is checked by hand: no schema library is quick enough for this path. Members the protocol
+does not know are ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from ..errors import InternalError, InvalidArgumentError, UnsupportedError
+from ..tensor import Datatype, Parameters, Tensor, array_from_json, array_to_json, element_count, lookup_datatype
+from ..tensor.tensor import Buffer
+from .infer import InferRequest, InferResponse, RequestedOutput
+from .json_text import parse_json
+
+MAX_TENSORS = 4096
+
+_ONE_OF = (
+    "Input must set only one of the following fields: 'data', 'binary_data_size' in 'parameters', "
+    "'shared_memory_region' in 'parameters'. But "
+)
+
+
+@dataclass(slots=True)
+class OutputForm:
+    """Which outputs a caller wants as binary data: ``named`` ones as they say, all others as ``default``."""
+
+    default: bool = False
+    named: dict[str, bool] = field(default_factory=dict)
+
+    def binary(self, name: str) -> bool:
+        """Whether the output called ``name`` is wanted as binary data."""
+        return self.named.get(name, self.default)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether any output may be binary."""
+        return self.default or True in self.named.values()
+
+
+class BinaryCursor:
+    """Hands out the binary data behind the JSON of a request, in the order of the inputs that have some."""
+
+    __slots__ = ("_model", "_position", "_view")
+
+    def __init__(self, view: memoryview | bytes, model: str) -> None:
+        self._view = memoryview(view)
+        self._position = 0
+        self._model = model
+
+    def take(self, size: int, tensor: str) -> memoryview:
+        """The next ``size`` bytes, without a copy. Raises InvalidArgumentError where fewer are left."""
+        start, end = self._position, self._position + size
+        missing = end - self._view.nbytes
+        if missing > 0:
+            raise InvalidArgumentError(
+                f"unexpected size for input '{tensor}', expecting {missing} additional bytes for model '{self._model}'"
+            )
+        self._position = end
+        return self._view[start:end]
+
+    def finish(self) -> None:
+        """Raises InvalidArgumentError where bytes are left over."""
+        if self._position != self._view.nbytes:
+            raise InvalidArgumentError(f"unexpected additional input data for model '{self._model}'")
+
+
+def read_request(
+    text: Buffer | str | dict[str, Any],
+    model_name: str,
+    model_version: str = "",
+    headers: Mapping[str, str] | None = None,
+    binary: BinaryCursor | None = None,
+) -> tuple[InferRequest, OutputForm | None]:
+    """The request that ``text`` (JSON, or a value parsed from it) stands for, and the form its answer is wanted in.
+
+    ``binary`` holds what followed the JSON, for inputs with a ``binary_data_size``. The form is None where every output
+    is wanted as JSON. Raises InvalidArgumentError naming the member, what was expected and what came.
+    """
+    document = text if isinstance(text, dict) else parse_json(text)
+    if not isinstance(document, dict):
+        raise InvalidArgumentError(f"unable to parse the request: expected a JSON object, got {_came(document)}")
+    parameters = _parameters(document.get("parameters"))
+    form = None
+    if "binary_data_output" in parameters:
+        form = OutputForm(_flag(parameters["binary_data_output"], "binary_data_output"))
+        parameters = _without(parameters, "binary_data_output")
+    listed = document.get("outputs")
+    outputs: list[RequestedOutput] = []
+    if listed:
+        outputs, form = _outputs(listed, form)
+    request = InferRequest(
+        model_name,
+        [_input(item, binary) for item in _items(document, "inputs")],
+        model_version,
+        _id(document.get("id")),
+        outputs,
+        parameters,
+        headers,
+    )
+    if binary is not None:
+        binary.finish()
+    return request, form if form is not None and form.wanted else None
+
+
+def _came(value: object) -> str:
+    """What ``value`` is, in JSON's words."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "a boolean"
+    names = {int: "an integer", float: "a number", str: "a string", list: "a list"}
+    return names.get(type(value), "an object")
+
+
+def _wrong(member: str, expected: str, value: object) -> InvalidArgumentError:
+    return InvalidArgumentError(f"Unable to parse '{member}': expected {expected}, got {_came(value)}")
+
+
+def _id(value: object) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise _wrong("id", "a string", value)
+    return value
+
+
+def _items(document: Mapping[str, Any], member: str) -> list[Any]:
+    items = document.get(member)
+    if not isinstance(items, list):
+        if member not in document:
+            raise InvalidArgumentError(f"Unable to parse '{member}': the request has no member '{member}'")
+        raise _wrong(member, "a list", items)
+    if len(items) > MAX_TENSORS:
+        raise InvalidArgumentError(f"Unable to parse '{member}': at most {MAX_TENSORS} are allowed, got {len(items)}")
+    return items
+
+
+def _parameters(value: object) -> Parameters:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise _wrong("parameters", "an object", value)
+    for key, parameter in value.items():
+        if not isinstance(parameter, (str, int, float)):
+            return _checked_parameters(value, key)
+    return value
+
+
+def _checked_parameters(value: dict[str, Any], odd: str) -> Parameters:
+    """``value`` without the nested ``headers`` that MLServer's clients may echo."""
+    if odd == "headers" and isinstance(value[odd], dict):
+        return _parameters(_without(value, odd))
+    raise InvalidArgumentError(
+        f"parameter '{odd}' has invalid type. It should be either 'int', 'bool', or 'string', got {_came(value[odd])}."
+    )
+
+
+def _flag(value: object, member: str) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong(member, "a boolean", value)
+    return value
+
+
+def _size(value: object, member: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        got = f"{value}" if isinstance(value, int) and not isinstance(value, bool) else _came(value)
+        raise InvalidArgumentError(f"Unable to parse '{member}': expected an integer of 0 or more, got {got}")
+    return value
+
+
+def _without(parameters: Parameters, member: str) -> Parameters:
+    """A copy: the caller's own document stays as it is."""
+    return {key: value for key, value in parameters.items() if key != member}
+
+
+def _name(item: object, of: str) -> str:
+    if not isinstance(item, dict):
+        raise _wrong(of, "a list of objects", item)
+    name = item.get("name")
+    if not isinstance(name, str):
+        if "name" not in item:
+            raise InvalidArgumentError(f"Unable to parse 'name': an item of '{of}' has no member 'name'")
+        raise _wrong("name", "a string", name)
+    return name
+
+
+def _outputs(listed: object, form: OutputForm | None) -> tuple[list[RequestedOutput], OutputForm | None]:
+    outputs: list[RequestedOutput] = []
+    named: dict[str, bool] = {}
+    for item in _items({"outputs": listed}, "outputs"):
+        name = _name(item, "outputs")
+        if name in named:
+            raise InvalidArgumentError(f"output '{name}' already exists in request")
+        parameters = _parameters(item.get("parameters"))
+        named[name] = False
+        if "binary_data" in parameters:
+            named[name] = _flag(parameters["binary_data"], "binary_data")
+            parameters = _without(parameters, "binary_data")
+        outputs.append(RequestedOutput(name, parameters or None))
+    if form is None and True not in named.values():
+        return outputs, None
+    return outputs, OutputForm(form.default if form else False, named)
+
+
+def _input(item: Any, binary: BinaryCursor | None) -> Tensor:
+    name = _name(item, "inputs")
+    shape = _shape(item, name)
+    datatype = lookup_datatype(_required(item, "datatype", name), name)
+    parameters = _parameters(item.get("parameters"))
+    if "binary_data_size" in parameters:
+        return _binary_input(item, name, datatype, shape, parameters, binary)
+    if "data" not in item:
+        if "shared_memory_region" in parameters:
+            raise UnsupportedError(f"input '{name}' is in shared memory, which this server does not offer over REST")
+        raise InvalidArgumentError(f"{_ONE_OF}no field is set (input '{name}')")
+    data = item["data"]
+    if -1 in shape:
+        shape = _resolved(shape, data, name)
+    return Tensor(
+        name,
+        datatype.name,
+        shape,
+        array=array_from_json(data, datatype, shape, name),
+        parameters=parameters or None,
+    )
+
+
+def _binary_input(
+    item: Mapping[str, Any],
+    name: str,
+    datatype: Datatype,
+    shape: tuple[int, ...],
+    parameters: Parameters,
+    binary: BinaryCursor | None,
+) -> Tensor:
+    if "data" in item:
+        raise InvalidArgumentError(f"{_ONE_OF}set 'data' 'binary_data_size' (input '{name}')")
+    size = _size(parameters["binary_data_size"], "binary_data_size")
+    if binary is None:
+        raise InvalidArgumentError(
+            f"input '{name}' has a 'binary_data_size', but the request carries no binary data: "
+            "the header Inference-Header-Content-Length is missing"
+        )
+    return Tensor.from_raw(name, datatype, shape, binary.take(size, name), _without(parameters, "binary_data_size") or None)
+
+
+def _required(item: Mapping[str, Any], member: str, tensor: str) -> object:
+    value: object = item.get(member)
+    if value is None and member not in item:
+        raise InvalidArgumentError(f"Unable to parse '{member}': input '{tensor}' has no member '{member}'")
+    return value
+
+
+def _shape(item: Mapping[str, Any], tensor: str) -> tuple[int, ...]:
+    """The shape of an input; it may hold one -1 that its data is to say."""
+    shape = _required(item, "shape", tensor)
+    if not isinstance(shape, list):
+        raise _wrong("shape", f"a list of integers for input '{tensor}'", shape)
+    for dim in shape:
+        if type(dim) is not int or dim < 0:
+            _check_open_dimension(shape, dim, tensor)
+    return tuple(shape)
+
+
+def _check_open_dimension(shape: list[Any], dim: object, tensor: str) -> None:
+    if type(dim) is not int:
+        raise _wrong("shape", f"a list of integers for input '{tensor}'", dim)
+    if dim != -1 or shape.count(-1) > 1:
+        raise InvalidArgumentError(
+            f"Unable to parse 'shape': input '{tensor}' has shape {shape}: dimensions are 0 or more, "
+            "and at most one may be -1, to be told from the data"
+        )
+
+
+def _resolved(shape: tuple[int, ...], data: object, tensor: str) -> tuple[int, ...]:
+    """``shape`` with its -1 replaced by what the number of elements in ``data`` leaves."""
+    known = element_count([dim for dim in shape if dim != -1], tensor)
+    count = sum(1 for _ in _leaves(data))
+    if known == 0 or count % known:
+        raise InvalidArgumentError(
+            f"Unable to parse 'shape': input '{tensor}' has shape {list(shape)}, which {count} elements cannot fill"
+        )
+    return tuple(count // known if dim == -1 else dim for dim in shape)
+
+
+def _leaves(data: object) -> Iterator[object]:
+    pending = [data]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, list):
+            pending.extend(item)
+        else:
+            yield item
+
+
+def response_document(
+    response: InferResponse, form: OutputForm | None = None, *, nan_as_null: bool = False
+) -> tuple[dict[str, Any], list[Buffer]]:
+    """``response`` as a value that ``dump`` writes, and the binary data of the outputs wanted so, in their order.
+
+    Raises InvalidArgumentError where an output cannot be JSON (bytes that are no text).
+    """
+    document: dict[str, Any] = {}
+    if response.id:
+        document["id"] = response.id
+    document["model_name"] = response.model_name
+    if response.model_version:
+        document["model_version"] = response.model_version
+    if response.parameters:
+        document["parameters"] = response.parameters
+    blobs: list[Buffer] = []
+    outputs: list[dict[str, Any]] = []
+    for tensor in response.outputs:
+        output: dict[str, Any] = {"name": tensor.name, "datatype": tensor.datatype, "shape": tensor.shape}
+        parameters = tensor.parameters
+        if form is not None and form.binary(tensor.name):
+            raw = tensor.raw
+            size = raw.nbytes if isinstance(raw, memoryview) else len(raw)
+            output["parameters"] = {**(parameters or {}), "binary_data_size": size}
+            blobs.append(raw)
+        else:
+            if parameters:
+                output["parameters"] = parameters
+            output["data"] = array_to_json(tensor, nan_as_null=nan_as_null)
+        outputs.append(output)
+    document["outputs"] = outputs
+    return document, blobs
+
+
+def dump(document: Mapping[str, Any]) -> bytes:
+    """The JSON text of what ``response_document`` made. Raises InternalError for values JSON does not have."""
+    try:
+        return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+    except orjson.JSONEncodeError as error:
+        raise InternalError(
+            f"the answer of model '{document.get('model_name', '')}' cannot be written as JSON: {error}"
+        ) from error
+
+
+def write_response(response: InferResponse, *, nan_as_null: bool = False) -> bytes:
+    """The JSON text of ``response`` with all data in it. Raises OIPError."""
+    return dump(response_document(response, nan_as_null=nan_as_null)[0])

@@ -1,0 +1,117 @@
+"""The web application: every route but the quick way of inference, and how their errors look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ...errors import OIPError
+from ...plane import ControlPlane, DataPlane
+from ...settings import Settings
+from .asgi_door import AsgiInfer
+from .boundary import Boundary
+from .compression import MIN_SIZE
+from .docs import add_docs
+from .errors import error_reply, message_reply
+from .handler import InferHandler
+from .observer import RequestObserver
+from .reply import Reply
+from .routes import MODEL, VERSION, add_control_routes, add_data_routes
+from .stream import AsgiInferStream
+
+MetricsPage = Callable[[], tuple[bytes, str]]
+
+
+def create_app(
+    data_plane: DataPlane,
+    control_plane: ControlPlane,
+    settings: Settings,
+    *,
+    handler: InferHandler | None = None,
+    observer: RequestObserver | None = None,
+    metrics_page: MetricsPage | None = None,
+) -> FastAPI:
+    """The application, which any ASGI server can run; inference works through it too.
+
+    ``metrics_page`` returns the metrics' text and its content type, and is served at ``settings.metrics_endpoint``.
+    """
+    app = FastAPI(
+        title=settings.server_name, docs_url=None, redoc_url=None, openapi_url=None, root_path=settings.root_path
+    )
+    handler = handler or InferHandler(data_plane, settings)
+    infer = AsgiInfer(handler, settings.http_max_body_bytes)
+    stream = AsgiInferStream(data_plane, handler, settings)
+    for path in (MODEL, VERSION):
+        app.router.routes.append(_Raw(f"{path}/infer", infer))
+        app.router.routes.append(_Raw(f"{path}/infer_stream", stream))
+        app.router.routes.append(_Raw(f"{path}/generate_stream", stream))
+    add_data_routes(app, data_plane)
+    add_control_routes(app, control_plane, settings)
+    add_docs(app, data_plane, settings)
+    if metrics_page is not None and settings.metrics_endpoint:
+        _add_metrics(app, settings.metrics_endpoint, metrics_page)
+    _add_error_handlers(app)
+    _add_layers(app, settings, observer)
+    return app
+
+
+class _Raw(Route):
+    """A POST route to an ASGI application."""
+
+    def __init__(self, path: str, endpoint: ASGIApp) -> None:
+        super().__init__(path, endpoint, methods=["POST"], include_in_schema=False)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["route"] = self
+        await super().handle(scope, receive, send)
+
+
+def _add_metrics(app: FastAPI, path: str, metrics_page: MetricsPage) -> None:
+    async def metrics() -> Response:
+        content, content_type = metrics_page()
+        return Response(content, headers={"content-type": content_type})
+
+    app.add_api_route(path, metrics, methods=["GET", "HEAD"], include_in_schema=False)
+
+
+def _add_layers(app: FastAPI, settings: Settings, observer: RequestObserver | None) -> None:
+    """The last one added is the outermost."""
+    if settings.gzip_enabled:
+        app.add_middleware(GZipMiddleware, minimum_size=MIN_SIZE, compresslevel=1)
+    if settings.cors_settings is not None:
+        app.add_middleware(CORSMiddleware, **settings.cors_settings.model_dump())
+    app.add_middleware(Boundary, observer=observer)
+
+
+def _add_error_handlers(app: FastAPI) -> None:
+    """Every error is ``{"error": ...}``, whoever found it."""
+
+    @app.exception_handler(OIPError)
+    async def known(_: Request, error: OIPError) -> Response:
+        return as_response(error_reply(error))
+
+    @app.exception_handler(HTTPException)
+    async def http(_: Request, error: HTTPException) -> Response:
+        response = as_response(message_reply(error.status_code, str(error.detail)))
+        response.headers.update(error.headers or {})
+        return response
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> Response:
+        problems = (f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        return as_response(message_reply(400, "; ".join(problems)))
+
+
+def as_response(reply: Reply) -> Response:
+    """``reply`` in the framework's own class."""
+    response = Response(b"".join(reply.buffers), reply.status)
+    response.raw_headers.extend(reply.headers)
+    return response

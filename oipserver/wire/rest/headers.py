@@ -1,0 +1,42 @@
+"""Request headers as they came, and as a mapping only where somebody asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+RawHeaders = list[tuple[bytes, bytes]]
+
+
+class HeaderView(Mapping[str, str]):
+    """Raw headers (lower-case names) as a mapping of text; repeated ones are joined with ", "."""
+
+    __slots__ = ("_decoded", "_raw")
+
+    def __init__(self, raw: RawHeaders) -> None:
+        self._raw = raw
+        self._decoded: dict[str, str] | None = None
+
+    def _mapping(self) -> dict[str, str]:
+        decoded = self._decoded
+        if decoded is None:
+            decoded = {}
+            for raw_name, raw_value in self._raw:
+                name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+                decoded[name] = f"{decoded[name]}, {value}" if name in decoded else value
+            self._decoded = decoded
+        return decoded
+
+    def __getitem__(self, name: str) -> str:
+        return self._mapping()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._mapping())
+
+    def __len__(self) -> int:
+        return len(self._mapping())
+
+    def __bool__(self) -> bool:
+        return bool(self._raw)
+
+    def __repr__(self) -> str:
+        return f"HeaderView({len(self._raw)} headers)"  # never their values: they may be secrets

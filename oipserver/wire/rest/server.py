@@ -1,0 +1,141 @@
+"""The REST server: its socket, its connections, its start and its end; handles no signal."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from ...errors import OIPError, UnavailableError
+from ...plane import ControlPlane, DataPlane
+from ...settings import Settings
+from .app import create_app
+from .connection import RestConnection
+from .cors import CrossOrigin
+from .door import InferDoor
+from .handler import InferHandler
+from .observer import RequestObserver
+
+_log = logging.getLogger(__name__)
+
+_BACKLOG = 2048
+
+
+class PortInUseError(UnavailableError):
+    """The address cannot be listened on."""
+
+
+class RestServer:
+    """Serves the planes over HTTP/1.1 from ``start`` to ``stop``, on the running loop."""
+
+    def __init__(
+        self,
+        data_plane: DataPlane,
+        control_plane: ControlPlane,
+        settings: Settings,
+        *,
+        observer: RequestObserver | None = None,
+        metrics_page: Callable[[], tuple[bytes, str]] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._state = ServerState()
+        self._server: asyncio.Server | None = None
+        self._gone = asyncio.Event()
+        handler = InferHandler(data_plane, settings)
+        #: The application behind everything but inference; further routes may be added until ``start``.
+        self.app = create_app(
+            data_plane, control_plane, settings, handler=handler, observer=observer, metrics_page=metrics_page
+        )
+        self._door = InferDoor(
+            handler,
+            settings.http_max_body_bytes,
+            settings.http_max_chunks,
+            settings.root_path.rstrip("/").encode(),
+            CrossOrigin(settings.cors_settings) if settings.cors_settings else None,
+            observer,
+        )
+
+    async def start(self) -> int:
+        """Listen, and return the port that was bound. Raises OIPError where the address cannot be had."""
+        settings = self._settings
+        listener = bind(settings.host, settings.http_port, "http_port")
+        config = Config(
+            self.app,
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            access_log=settings.debug,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+        )
+        config.load()
+        loop = asyncio.get_running_loop()
+        state, door = self._state, self._door
+
+        def connection() -> RestConnection:
+            return RestConnection(config, state, {}, door, loop, self._gone.set)
+
+        self._server = await loop.create_server(connection, sock=listener, backlog=_BACKLOG)
+        port: int = listener.getsockname()[1]
+        return port
+
+    async def stop(self, grace: float) -> None:
+        """Accept nothing more, let requests under way finish for at most ``grace`` seconds, then cut the rest off."""
+        server, self._server = self._server, None
+        if server is None:
+            return
+        server.close()
+        for connection in list(self._state.connections):
+            connection.shutdown()
+        if not await self._drained(grace):
+            _log.warning("%d requests did not finish in %g s and are cut off", len(self._state.tasks), grace)
+            for task in list(self._state.tasks):
+                task.cancel()
+            for connection in list(self._state.connections):
+                connection.transport.abort()
+            await self._drained(1.0)
+        await server.wait_closed()
+
+    async def _drained(self, seconds: float) -> bool:
+        """Whether every connection and task was gone before ``seconds`` had passed."""
+        try:
+            async with asyncio.timeout(seconds):
+                while self._state.connections:
+                    self._gone.clear()
+                    await self._gone.wait()
+                while self._state.tasks:
+                    await asyncio.wait(self._state.tasks)
+        except TimeoutError:
+            return False
+        return True
+
+
+def bind(host: str, port: int, setting: str) -> socket.socket:
+    """A socket bound to ``host`` and ``port``; ``setting`` is what to change where that fails.
+
+    Raises OIPError with one line that says what is wrong and how to mend it.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        # Bound is not yet owned: another socket may be bound there too, but only one of them can listen.
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise _cannot_listen(host, port, setting, error) from None
+    listener.setblocking(False)
+    return listener
+
+
+def _cannot_listen(host: str, port: int, setting: str, error: OSError) -> OIPError:
+    return PortInUseError(
+        f"cannot listen on {host}:{port}: {error.strerror or error}. "
+        f"Stop what uses it, or choose another with --{setting.replace('_', '-')} (0 picks a free one)."
+    )
