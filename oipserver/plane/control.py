@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import NotFoundError, UnavailableError
-from ..protocol import RepositoryIndexItem
+from ..protocol import ModelState, RepositoryIndexItem
 from ..registry import ModelRegistry
 from ..repository import ModelRepository
 from ..settings.server import ModelControlMode
@@ -21,8 +21,9 @@ class ControlPlane:
         """Every model version in the repository or loaded; only those READY where ``ready``."""
         rows = {(row.name, row.version): row for row in self._registry.index()}
         for settings in (await self._repository.scan()).models:
-            rows.setdefault((settings.name, settings.version), RepositoryIndexItem(settings.name, settings.version))
-        return [row for _, row in sorted(rows.items()) if not ready or row.state.value == "READY"]
+            key = (settings.name, settings.version)
+            rows.setdefault(key, RepositoryIndexItem(*key, ModelState.UNAVAILABLE, "not loaded"))
+        return [row for _, row in sorted(rows.items()) if not ready or row.state is ModelState.READY]
 
     async def load(self, name: str) -> None:
         """Load ``name`` from the repository, or reload it, all versions. Raises OIPError."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..executor import Executor, InProcessExecutor
 from ..executor.pool import PoolManager
 from ..runtime import placement_of
-from ..scheduler import DirectScheduler, Scheduler
+from ..scheduler import scheduler_for
 from ..settings import ModelSettings, Settings
 from ..telemetry.statistics import ModelStatistics
 from .servable import Servable
@@ -22,7 +22,7 @@ class ServableBuilder:
         """A servable for ``settings``, not loaded yet. Raises OIPError."""
         executor = self._executor(settings)
         statistics = ModelStatistics()
-        scheduler = self._scheduler(settings, executor, statistics)
+        scheduler = scheduler_for(self._settings, settings, executor, statistics)
         executor.changed = scheduler.slots_changed
         return Servable(settings, executor, scheduler, statistics)
 
@@ -36,7 +36,3 @@ class ServableBuilder:
         if in_process and not own_environment:
             return InProcessExecutor(settings)
         return self._pools.executor(settings)
-
-    def _scheduler(self, settings: ModelSettings, executor: Executor, statistics: ModelStatistics) -> Scheduler:
-        limit = settings.max_queue_size or self._settings.max_queue_size
-        return DirectScheduler(settings.name, executor, statistics, limit)

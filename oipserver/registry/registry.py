@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
-from ..errors import NotFoundError, OIPError
+from ..errors import NotFoundError, OIPError, UnavailableError
 from ..protocol import ModelState, RepositoryIndexItem
 from ..settings import ModelSettings
 from .servable import Servable
@@ -38,6 +38,7 @@ class ModelRegistry:
         self._builder = builder
         self._models: dict[str, dict[str, Servable]] = {}
         self._default: dict[str, Servable] = {}
+        self._loading: dict[tuple[str, str], Servable] = {}
         self._failed: dict[tuple[str, str], str] = {}
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -54,7 +55,7 @@ class ModelRegistry:
     def find(self, name: str, version: str = "") -> Servable:
         """The servable that ``name`` and ``version`` mean; no version means the default one.
 
-        Raises NotFoundError, or UnavailableError's reason kept as NotFound never hides a failed load.
+        Raises NotFoundError; or UnavailableError for one that is still loading or failed to.
         """
         servable = self._default.get(name) if not version else self._models.get(name, {}).get(version)
         if servable is None:
@@ -68,10 +69,10 @@ class ModelRegistry:
         return servable
 
     def _missing(self, name: str, version: str) -> OIPError:
-        from ..errors import UnavailableError
-
-        for (failed_name, failed_version), reason in self._failed.items():
-            if failed_name == name and version in ("", failed_version):
+        if any(loading_name == name and version in ("", loading) for loading_name, loading in self._loading):
+            return UnavailableError(f"model '{name}' is not ready: it is LOADING", retry_after=1.0)
+        for (failed_name, failed), reason in self._failed.items():
+            if failed_name == name and version in ("", failed):
                 return UnavailableError(f"Request for unknown model: '{name}' has no available versions: {reason}")
         if name not in self._models:
             return NotFoundError(f"Request for unknown model: '{name}' is not found")
@@ -80,15 +81,14 @@ class ModelRegistry:
     async def load(self, name: str, wanted: Sequence[ModelSettings]) -> None:
         """Make ``wanted`` the versions of ``name``: new ones load first, then take over, then the old ones leave.
 
-        Raises the first OIPError of a version that failed; versions that were there before go on serving in its place.
+        Raises the first OIPError of a version that failed; all that served before then goes on serving.
         """
         async with self._locks[name]:
-            results = [await self._replace(settings) for settings in wanted]
+            errors = [error for settings in wanted if (error := await self._replace(settings))]
+            if errors:
+                raise errors[0]
             keep = {settings.version for settings in wanted}
             await self._drop(name, [version for version in self._models.get(name, {}) if version not in keep])
-        for error in results:
-            if error is not None:
-                raise error
 
     async def unload(self, name: str) -> None:
         """Unload every version of ``name``. Raises NotFoundError where there is none."""
@@ -109,13 +109,15 @@ class ModelRegistry:
     async def _replace(self, settings: ModelSettings) -> OIPError | None:
         key = (settings.name, settings.version)
         try:
-            servable = self._builder.build(settings)
+            servable = self._loading[key] = self._builder.build(settings)
             await servable.load()
         except OIPError as error:
             _log.error("%s", error.message)
             if settings.version not in self._models.get(settings.name, {}):
                 self._failed[key] = error.message
             return error
+        finally:
+            self._loading.pop(key, None)
         self._failed.pop(key, None)
         old = self._models.setdefault(settings.name, {}).get(settings.version)
         self._models[settings.name][settings.version] = servable
@@ -145,8 +147,10 @@ class ModelRegistry:
         return failed + [f"model '{servable.name}': {servable.reason}" for servable in self if not servable.ready]
 
     def index(self) -> list[RepositoryIndexItem]:
-        """Every version that is loaded or failed to load, with its state and reason."""
-        rows = [RepositoryIndexItem(s.name, s.version, s.state, s.reason) for s in self]
-        for (name, version), reason in self._failed.items():
-            rows.append(RepositoryIndexItem(name, version, ModelState.UNAVAILABLE, reason))
-        return rows
+        """Every version that is loaded, is loading or failed to load, with its state and reason."""
+        rows = {key: RepositoryIndexItem(*key, ModelState.UNAVAILABLE, reason) for key, reason in self._failed.items()}
+        for servable in (*self._loading.values(), *self):  # what serves hides what is to replace it
+            rows[servable.name, servable.version] = RepositoryIndexItem(
+                servable.name, servable.version, servable.state, servable.reason
+            )
+        return list(rows.values())

@@ -93,6 +93,7 @@ class Servable:
             raise
         self.load_seconds = (monotonic_ns() - started) / 1e9
         self.check = InputCheck(self.face.metadata)
+        self.scheduler.loaded(self.face)
         self._go(ModelState.READY)
 
     def acquire(self) -> None:
