@@ -1,1 +1,7 @@
-"""Runtime for ONNX models."""
+"""Runtime for ONNX models; importing it loads no onnxruntime."""
+
+from __future__ import annotations
+
+from .model import OnnxModel
+
+__all__ = ["OnnxModel"]

@@ -1,0 +1,151 @@
+"""Which execution providers a session gets, and why one that was asked for did not come; knows no model file."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import logging
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any
+
+from oipserver.errors import ModelLoadError
+
+from .options import OnnxOptions
+
+_log = logging.getLogger(__name__)
+
+CUDA = "CUDAExecutionProvider"
+CPU = "CPUExecutionProvider"
+_TAKES_DEVICE_ID = (CUDA, "TensorrtExecutionProvider", "ROCMExecutionProvider", "MIGraphXExecutionProvider")
+# They all own the folder "onnxruntime": pip lets them overwrite each other without a word.
+_DISTRIBUTIONS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml")
+
+Provider = tuple[str, dict[str, str]]
+
+
+def import_onnxruntime(model: str) -> Any:
+    """The onnxruntime module. Raises ModelLoadError with the pip lines that mend a missing or doubled installation."""
+    installed = [name for name in _DISTRIBUTIONS if _installed(name)]
+    if len(installed) > 1:
+        raise ModelLoadError(
+            f"model '{model}': {' and '.join(installed)} are both installed and overwrite each other's files. "
+            "Mend it:\n"
+            f"  pip uninstall -y {' '.join(installed)}\n"
+            '  pip install "oipserver[gpu]"    (or "oipserver[onnx]" for CPU only)'
+        )
+    try:
+        return importlib.import_module("onnxruntime")
+    except ImportError as error:
+        if installed:
+            raise ModelLoadError(f"model '{model}': {installed[0]} is installed but broken: {error}") from error
+        raise ModelLoadError(
+            f"model '{model}' needs onnxruntime, which is not installed. Install it:\n"
+            '  pip install "oipserver[onnx]"    (or "oipserver[gpu]" for CUDA)'
+        ) from None
+
+
+def _installed(name: str) -> bool:
+    try:
+        distribution(name)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def explicit_providers(options: OnnxOptions) -> list[Provider] | None:
+    """The providers somebody asked for, with their options; None where nobody did. A device id asks for CUDA."""
+    names, groups = options.providers, options.provider_options
+    if names is None:
+        if options.device_id is None:
+            return None
+        names, groups = (CUDA, CPU), ({}, {})
+    providers = []
+    for name, group in zip(names, groups, strict=True):
+        chosen = dict(group)
+        if options.device_id is not None and name in _TAKES_DEVICE_ID:
+            chosen.setdefault("device_id", str(options.device_id))
+        providers.append((name, chosen))
+    return providers
+
+
+def default_providers(ort: Any, model: str) -> list[Provider]:
+    """CUDA with CPU behind it where CUDA can be expected to work, else CPU alone."""
+    if CUDA not in ort.get_available_providers():
+        return [(CPU, {})]
+    obstacle = driver_obstacle()
+    if obstacle:
+        _log.info("model '%s' runs on the CPU: %s", model, obstacle)
+        return [(CPU, {})]
+    return [(CUDA, {}), (CPU, {})]
+
+
+def check_available(ort: Any, providers: Sequence[Provider], model: str) -> None:
+    """Raises ModelLoadError for a provider that this build of onnxruntime does not have."""
+    available = ort.get_available_providers()
+    for name, _ in providers:
+        if name in available:
+            continue
+        mend = (
+            'Mend it:\n  pip uninstall -y onnxruntime\n  pip install "oipserver[gpu]"    '
+            '(or "oipserver[cuda]" to bring the CUDA libraries as well)'
+            if name == CUDA
+            else "Install the onnxruntime build that has it, or change parameters.extra.providers"
+        )
+        raise ModelLoadError(
+            f"model '{model}': execution provider '{name}' was asked for, but the installed onnxruntime "
+            f"{ort.__version__} was built without it; it has {', '.join(available)}. {mend}"
+        )
+
+
+def prepare(ort: Any, providers: Sequence[Provider]) -> None:
+    """Load the CUDA libraries that came as Python packages, so that the provider finds them."""
+    if any(name in (CUDA, "TensorrtExecutionProvider") for name, _ in providers) and hasattr(ort, "preload_dlls"):
+        # It prints what it cannot find and goes on; the reason is found again, in one line, by provider_obstacle.
+        ort.preload_dlls()
+
+
+def not_obtained(ort: Any, missing: Provider, model: str) -> ModelLoadError:
+    """The error of a provider that was asked for and silently left out."""
+    name, options = missing
+    return ModelLoadError(
+        f"model '{model}': execution provider '{name}' was asked for, but onnxruntime could not start it: "
+        f"{provider_obstacle(ort, name, options)}"
+    )
+
+
+def provider_obstacle(ort: Any, name: str, options: dict[str, str]) -> str:
+    """Why provider ``name`` did not start, found by loading what it loads, and how to mend it."""
+    if name != CUDA:
+        return "see its log lines on stderr; it was compiled in, so a library or device of it is missing"
+    obstacle = driver_obstacle()
+    if obstacle:
+        return obstacle
+    built_for = getattr(ort, "cuda_version", "") or "the CUDA version it was built for"
+    folder = Path(ort.__file__).parent / "capi"
+    try:
+        ctypes.CDLL(str(folder / "libonnxruntime_providers_shared.so"), mode=ctypes.RTLD_GLOBAL)
+        ctypes.CDLL(str(folder / "libonnxruntime_providers_cuda.so"))
+    except OSError as error:
+        return (
+            f"{error}. It needs CUDA {built_for} and cuDNN 9. Mend it: install those libraries, or "
+            'pip install "oipserver[cuda]", which brings them'
+        )
+    device = options.get("device_id", "0")
+    return (
+        f"its libraries load, so the device refused: is there a GPU number {device} (nvidia-smi -L, "
+        f"CUDA_VISIBLE_DEVICES), and is its driver new enough for CUDA {built_for}?"
+    )
+
+
+def driver_obstacle() -> str:
+    """Why no program can use an NVIDIA GPU here; "" where nothing speaks against it."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError as error:
+        return (
+            f"there is no NVIDIA driver here ({error}). Install it; in a container, start it with the GPUs "
+            "(docker run --gpus all)"
+        )
+    return ""

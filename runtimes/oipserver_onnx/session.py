@@ -1,0 +1,130 @@
+"""From a model's settings to an onnxruntime session on the providers it truly has."""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from oipserver import ModelSettings
+
+from .artefact import artefact_bytes, find_artefact
+from .failures import load_failure
+from .graph import Graph, read_graph
+from .options import OnnxOptions, apply_options, read_options
+from .providers import (
+    CPU,
+    Provider,
+    check_available,
+    default_providers,
+    explicit_providers,
+    import_onnxruntime,
+    not_obtained,
+    prepare,
+    provider_obstacle,
+)
+from .threads import ThreadBudget, usable_cores
+
+_log = logging.getLogger(__name__)
+_budget = ThreadBudget(usable_cores())
+
+# onnxruntime writes every failed node to stderr, with the values that made it fail, and raises it as well.
+_QUIET = 4
+
+
+@dataclass(slots=True, weakref_slot=True)
+class LoadedGraph:
+    """A session, what its graph takes and gives, and where it runs. The thread budget gets its share back with it."""
+
+    session: Any
+    run_options: Any | None
+    graph: Graph
+    provider: str
+    instances: int
+    threads: int
+
+
+def load_graph(settings: ModelSettings) -> LoadedGraph:
+    """Find, open and check the model. Takes as long as it takes: call it in a thread.
+
+    Raises ModelLoadError saying what is wrong and how to mend it.
+    """
+    options = read_options(settings)
+    path = find_artefact(settings)
+    ort = import_onnxruntime(settings.name)
+    run_options = _run_options(ort, options, settings.name)
+    own_threads = options.session_options.get("intra_op_num_threads")
+    threads = 0 if own_threads is not None else _budget.take(options.instances, artefact_bytes(path))
+    try:
+        session_options = _session_options(ort, options, threads, settings.name)
+        session = _open(ort, options, path, session_options, settings.name)
+        loaded = LoadedGraph(
+            session,
+            run_options,
+            read_graph(session, settings.name),
+            session.get_providers()[0],
+            options.instances,
+            session_options.intra_op_num_threads,
+        )
+    except BaseException:
+        if threads:
+            _budget.give_back(threads)
+        raise
+    if threads:
+        weakref.finalize(loaded, _budget.give_back, threads)
+    return loaded
+
+
+def _session_options(ort: Any, options: OnnxOptions, threads: int, model: str) -> Any:
+    chosen = ort.SessionOptions()
+    chosen.log_severity_level = _QUIET
+    chosen.intra_op_num_threads = threads
+    chosen.inter_op_num_threads = 1  # used by parallel execution mode alone, which few graphs gain from
+    apply_options(chosen, options.session_options, "session_options", model)
+    entries = {"session.intra_op.allow_spinning": "0", "session.inter_op.allow_spinning": "0"}
+    for key, value in {**entries, **options.session_config_entries}.items():
+        chosen.add_session_config_entry(key, value)
+    return chosen
+
+
+def _run_options(ort: Any, options: OnnxOptions, model: str) -> Any | None:
+    if not options.run_options:
+        return None
+    chosen = ort.RunOptions()
+    apply_options(chosen, options.run_options, "run_options", model)
+    return chosen
+
+
+def _open(ort: Any, options: OnnxOptions, path: Path, session_options: Any, model: str) -> Any:
+    asked = explicit_providers(options)
+    if asked is not None:
+        check_available(ort, asked, model)
+        session = _create(ort, path, session_options, asked, model)
+        obtained = session.get_providers()
+        for provider in asked:
+            if provider[0] not in obtained:
+                raise not_obtained(ort, provider, model)
+        return session
+    best = default_providers(ort, model)
+    session = _create(ort, path, session_options, best, model)
+    if best[0][0] not in session.get_providers():
+        _log.warning("model '%s' runs on the CPU: %s", model, provider_obstacle(ort, *best[0]))
+        session = _create(ort, path, session_options, [(CPU, {})], model)
+    return session
+
+
+def _create(ort: Any, path: Path, session_options: Any, providers: list[Provider], model: str) -> Any:
+    prepare(ort, providers)
+    try:
+        # Its own fallback prints a banner to stdout and hides the reason; what was obtained is compared instead.
+        return ort.InferenceSession(
+            str(path),
+            session_options,
+            providers=[name for name, _ in providers],
+            provider_options=[chosen for _, chosen in providers],
+            enable_fallback=0,
+        )
+    except Exception as error:
+        raise load_failure(error, model, path) from error
