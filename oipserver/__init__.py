@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .errors import OIPError
     from .model import MLModel
     from .settings import ModelSettings, Settings
+    from .telemetry.custom import log, register
     from .tensor import Tensor
 
 _EXPORTS = {
@@ -19,9 +20,11 @@ _EXPORTS = {
     "OIPError": ".errors",
     "Settings": ".settings",
     "Tensor": ".tensor",
+    "log": ".telemetry.custom",
+    "register": ".telemetry.custom",
 }
 
-__all__ = ["MLModel", "ModelSettings", "OIPError", "Settings", "Tensor", "__version__"]
+__all__ = ["MLModel", "ModelSettings", "OIPError", "Settings", "Tensor", "__version__", "log", "register"]
 
 
 def __getattr__(name: str) -> object:

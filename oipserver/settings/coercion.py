@@ -40,7 +40,8 @@ def choices(annotation: object) -> tuple[str, ...]:
     return next((get_args(arm) for arm in arms(annotation) if get_origin(arm) is Literal), ())
 
 
-def _is_object(arm: object) -> bool:
+def is_object(arm: object) -> bool:
+    """Whether a type is written as a JSON object."""
     return get_origin(arm) is dict or (isinstance(arm, type) and issubclass(arm, BaseModel))
 
 
@@ -55,7 +56,7 @@ def parse_text(annotation: object, text: str, where: str) -> object:
     stripped = text.strip()
     if NoneType in kinds and stripped.lower() in ("null", "none"):
         return None
-    takes_list, takes_object = is_list(annotation), any(map(_is_object, kinds))
+    takes_list, takes_object = is_list(annotation), any(map(is_object, kinds))
     opening = stripped[:1]
     if (takes_list and opening == "[") or (takes_object and opening == "{"):
         try:

@@ -1,29 +1,22 @@
-"""Metrics that a model's own code declares and records, in this process or shipped from a worker.
+"""Metrics that a model's own code declares and records; where an event goes is decided by the sink of the process.
 
-``register`` and ``log`` are the public names; where an event goes is decided by the sink of the process.
+``register`` and ``log`` are public names. Imported in workers too: knows no metrics library.
 """
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import isnan
-from threading import Lock
 from typing import Literal, NamedTuple, get_args
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-
 from .context import current_model
-
-_log = logging.getLogger(__name__)
 
 Kind = Literal["histogram", "counter", "gauge"]
 
 _KINDS: tuple[Kind, ...] = get_args(Kind)
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
-_LABELS = ("model_name", "model_version")
 
 
 class MetricEvent(NamedTuple):
@@ -101,43 +94,3 @@ def log(**metrics: float) -> None:
     for name, value in metrics.items():
         metric = _declared.get(name) or register(name, f"Logged by a model as '{name}'.")
         metric.log(value)
-
-
-class CustomMetrics:
-    """Puts events into a registry: the sink of a server's own process, and the end of what its workers ship.
-
-    A metric whose name or kind is taken is dropped, and said so once.
-    """
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
-        self._lock = Lock()
-        self._metrics: dict[tuple[str, Kind], Counter | Gauge | Histogram | None] = {}
-
-    def record(self, event: MetricEvent) -> None:
-        """Apply one event; from any thread. Never raises for a model's mistake."""
-        key = (event.name, event.kind)
-        metric = self._metrics.get(key)
-        if metric is None:
-            metric = self._add(key, event.description)
-            if metric is None:
-                return
-        child = metric.labels(event.model, event.version)
-        if isinstance(child, Counter):
-            child.inc(event.value)
-        elif isinstance(child, Gauge):
-            child.set(event.value)
-        else:
-            child.observe(event.value)
-
-    def _add(self, key: tuple[str, Kind], description: str) -> Counter | Gauge | Histogram | None:
-        types = {"histogram": Histogram, "counter": Counter, "gauge": Gauge}
-        name, kind = key
-        with self._lock:
-            if key not in self._metrics:
-                try:
-                    self._metrics[key] = types[kind](name, description, _LABELS, registry=self._registry)
-                except ValueError as error:
-                    self._metrics[key] = None
-                    _log.warning("custom metric '%s' (%s) is dropped: %s", name, kind, error)
-            return self._metrics[key]

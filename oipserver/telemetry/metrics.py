@@ -13,7 +13,8 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from .. import __version__
-from .custom import CustomMetrics, set_sink
+from .custom import set_sink
+from .custom_metrics import CustomMetrics
 from .model_metrics import ModelMetrics, ServedModel
 from .server_metrics import GrpcMetrics, RestMetrics
 

@@ -1,0 +1,39 @@
+"""``oipserver models``: what would be served, found without starting anything."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..repository import FileModelRepository
+from ..settings import ModelSettings, resolve_settings
+from .parser import Parser
+from .report import terminal_width
+from .table import table
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command; returns the exit code, 1 where a model cannot be read. Raises OIPError and UsageError."""
+    parser = Parser("oipserver models", "List the models of a folder without starting them.")
+    parser.add_argument("root", metavar="DIR", nargs="?", type=Path, help="folder of models, or one .onnx file")
+    parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="how to print [table]")
+    namespace = parser.parse(arguments)
+    root = resolve_settings(namespace.root).root
+    scan = asyncio.run(FileModelRepository(root).scan())
+    rows = [_row(model) for model in scan.models]
+    if namespace.output == "json":
+        print(json.dumps([dict(zip(("name", "version", "implementation", "uri"), row, strict=True)) for row in rows]))
+    elif rows:
+        print("\n".join(table(("MODEL", "VERSION", "IMPLEMENTATION", "URI"), rows, terminal_width())))
+    else:
+        print(f"no models in {root}")
+    for problem in scan.problems:
+        print(f"oipserver: error: {problem}", file=sys.stderr)
+    return 1 if scan.problems else 0
+
+
+def _row(model: ModelSettings) -> tuple[str, str, str, str]:
+    return model.name, model.version, model.implementation, model.parameters.uri or ""

@@ -1,0 +1,52 @@
+"""``oipserver start``: settings and logs first, then the server until it is told to stop."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..settings import Settings
+from ..telemetry.logs import configure_logging
+from .options import EPILOG, add_settings, resolve
+from .parser import Parser
+from .report import start_report, terminal_width, wants_colour
+
+if TYPE_CHECKING:
+    from ..app import StartReport
+
+_log = logging.getLogger(__name__)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command; returns the exit code. Raises OIPError and UsageError."""
+    parser = Parser("oipserver start", "Serve the models of a folder, or one .onnx file.", EPILOG)
+    add_settings(parser)
+    resolved = resolve(parser.parse(arguments))
+    configure_logging(resolved.settings)
+    for warning in resolved.warnings:
+        _log.warning("%s", warning)
+    _let_models_import(resolved.root)
+
+    def announce(report: StartReport) -> None:
+        _print_report(report, resolved.settings)
+
+    from ..app import run as run_server  # half a second of imports, of no use to a command line that is wrong
+
+    run_server(resolved.settings, resolved.root, announce)
+    return 0
+
+
+def _let_models_import(root: Path) -> None:
+    """Let models import modules of the folder they are started in and of the repository, as under MLServer."""
+    folder = root.parent if root.is_file() else root
+    for path in (str(Path.cwd()), str(folder.absolute())):
+        if path not in sys.path:
+            sys.path.append(path)
+
+
+def _print_report(report: StartReport, settings: Settings) -> None:
+    colour = wants_colour(sys.stdout)
+    print(start_report(report, settings.metrics_endpoint or "", terminal_width(), colour=colour), flush=True)
