@@ -5,10 +5,31 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from .codecs import (
+    InputCodecLike,
+    RequestCodecLike,
+    decode_inference_request,
+    decode_request_input,
+    encode_inference_response,
+    encode_response_output,
+    get_decoded,
+    has_decoded,
+)
+from .codecs.errors import CodecNotFound
+from .types import (
+    InferenceRequest,
+    InferenceResponse,
+    MetadataModelResponse,
+    MetadataTensor,
+    RequestInput,
+    RequestOutput,
+    ResponseOutput,
+)
+from .types import Parameters as PublicParameters
+
 if TYPE_CHECKING:
     from .settings import ModelSettings
     from .tensor import Parameters, Tensor
-    from .types import InferenceRequest, InferenceResponse, MetadataModelResponse, MetadataTensor
 
 Placement = Literal["in-process", "pool"]
 
@@ -26,9 +47,10 @@ class MLModel:
 
     def __init__(self, settings: ModelSettings) -> None:
         self._settings = settings
+        #: Whether the model can answer: true from the moment it is loaded until it is unloaded.
         self.ready = False
-        self._inputs: list[MetadataTensor] | None = None
-        self._outputs: list[MetadataTensor] | None = None
+        self.inputs = _declared(settings.inputs)
+        self.outputs = _declared(settings.outputs)
 
     @property
     def settings(self) -> ModelSettings:
@@ -48,24 +70,22 @@ class MLModel:
     @property
     def inputs(self) -> list[MetadataTensor]:
         """Metadata of the inputs; a runtime sets it in ``load`` from what it knows of the model."""
-        if self._inputs is None:
-            self._inputs = _declared(self._settings.inputs)
         return self._inputs
 
     @inputs.setter
     def inputs(self, value: Sequence[MetadataTensor]) -> None:
         self._inputs = list(value)
+        self._inputs_index = {tensor.name: tensor for tensor in self._inputs}
 
     @property
     def outputs(self) -> list[MetadataTensor]:
         """Metadata of the outputs; a runtime sets it in ``load`` from what it knows of the model."""
-        if self._outputs is None:
-            self._outputs = _declared(self._settings.outputs)
         return self._outputs
 
     @outputs.setter
     def outputs(self, value: Sequence[MetadataTensor]) -> None:
         self._outputs = list(value)
+        self._outputs_index = {tensor.name: tensor for tensor in self._outputs}
 
     async def load(self) -> bool | None:
         """Load the artefact. False means the model is not ready; None and True that it is."""
@@ -87,15 +107,64 @@ class MLModel:
 
     async def metadata(self) -> MetadataModelResponse:
         """What is told about this model."""
-        from .types import MetadataModelResponse
-
-        return MetadataModelResponse(
+        told = MetadataModelResponse(
             name=self.name,
             platform=self._settings.platform,
             versions=self._settings.versions,
             inputs=self.inputs,
             outputs=self.outputs,
         )
+        content_type = self._settings.parameters.content_type
+        if content_type is not None:
+            told.parameters = PublicParameters(content_type=content_type)
+        return told
+
+    def decode(self, request_input: RequestInput, default_codec: InputCodecLike | None = None) -> Any:
+        """The value an input carries, by its own content type, else that of its metadata, else ``default_codec``.
+
+        Its data as it came where none of them is there, or the content type is not known. Raises CodecError.
+        """
+        decode_request_input(request_input, self._inputs_index)
+        if has_decoded(request_input):
+            return get_decoded(request_input)
+        return request_input.data if default_codec is None else default_codec.decode_input(request_input)
+
+    def decode_request(self, inference_request: InferenceRequest, default_codec: RequestCodecLike | None = None) -> Any:
+        """The value a request carries, by its own content type, else the settings' one, else ``default_codec``.
+
+        The request itself, its inputs decoded each by its content type, where none of them is there. Raises CodecError.
+        """
+        decode_inference_request(inference_request, self._settings, self._inputs_index)
+        if has_decoded(inference_request):
+            return get_decoded(inference_request)
+        return inference_request if default_codec is None else default_codec.decode_request(inference_request)
+
+    def encode_response(self, payload: Any, default_codec: RequestCodecLike | None = None) -> InferenceResponse:
+        """A whole response that carries ``payload``, by the payload's type, else by ``default_codec``.
+
+        Raises CodecNotFound where neither takes it, CodecError where it cannot be encoded.
+        """
+        response = encode_inference_response(payload, self._settings)
+        if response is not None:
+            return response
+        if default_codec is None:
+            raise CodecNotFound(payload_type=str(type(payload)), is_input=False, is_request=True)
+        return default_codec.encode_response(self.name, payload, self.version)
+
+    def encode(
+        self, payload: Any, request_output: RequestOutput, default_codec: InputCodecLike | None = None
+    ) -> ResponseOutput:
+        """An output that carries ``payload``, by the content type asked for, that of its metadata, the payload's type
+        or ``default_codec``, in this order.
+
+        Raises CodecNotFound where none of them takes it, CodecError where it cannot be encoded.
+        """
+        output = encode_response_output(payload, request_output, self._outputs_index)
+        if output is not None:
+            return output
+        if default_codec is None:
+            raise CodecNotFound(name=request_output.name, is_input=False, is_request=False)
+        return default_codec.encode_output(request_output.name, payload)
 
     if TYPE_CHECKING:
         # Optional: present only where a model has the fast path, so that its absence can be told.
@@ -110,8 +179,6 @@ class MLModel:
 
 
 def _declared(tensors: Sequence[Any]) -> list[MetadataTensor]:
-    from .types import MetadataTensor
-
     return [MetadataTensor(**tensor.model_dump(exclude_none=True)) for tensor in tensors]
 
 
