@@ -75,8 +75,9 @@ def _metavar(annotation: object) -> str:
         return "N"
     if float in kinds:
         return "SECONDS"
-    words = ["TEXT"] * (str in kinds) + ["JSON"] * any(map(is_object, kinds))
-    return "|".join(words)
+    if any(map(is_object, kinds)):
+        return "TEXT|JSON" if str in kinds else "JSON"
+    return "TEXT"
 
 
 def resolve(namespace: argparse.Namespace) -> Resolved:
