@@ -46,6 +46,10 @@ class DataPlane:
         """A model version about itself, with all versions of its name. Raises NotFoundError."""
         return self._registry.find(name, version).face.metadata
 
+    def streams(self, name: str, version: str = "") -> bool:
+        """Whether a model version answers in pieces. Raises NotFoundError."""
+        return self._registry.find(name, version).face.streams
+
     def model_versions(self, name: str) -> list[str]:
         """The loaded versions of a model that have a name, oldest first."""
         return [servable.version for servable in self._registry.versions(name) if servable.version]

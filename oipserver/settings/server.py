@@ -46,7 +46,7 @@ class Settings(BaseModel):
     http_max_chunks: int = Field(65536, gt=0, description="Most pieces of a chunked request body.")
     json_nan_as_null: bool = Field(False, description="Write NaN and infinities as null instead of as literals.")
     grpc_max_message_length: int | None = Field(None, gt=0, description="Largest gRPC message in bytes; none: 2 GiB.")
-    grpc_threads: int = Field(4, gt=0, description="Threads of the gRPC server that may run handlers at once.")
+    grpc_threads: int = Field(256, gt=0, description="Most gRPC calls answered at once; each holds a thread.")
 
     # -- models ----------------------------------------------------------------------------------------------------
     model_repository_root: str = Field(".", description="Folder that is searched for models.")

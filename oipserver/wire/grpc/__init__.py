@@ -1,0 +1,8 @@
+"""The gRPC wire: the Open Inference Protocol's service over the planes; knows no model and no executor."""
+
+from __future__ import annotations
+
+from .dispatch import GrpcObserver
+from .server import SERVICE, GrpcServer, PortInUseError
+
+__all__ = ["SERVICE", "GrpcObserver", "GrpcServer", "PortInUseError"]

@@ -1,0 +1,152 @@
+"""Serialized inference messages to requests, and responses to serialized messages; knows nothing of gRPC itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from google.protobuf.message import DecodeError
+
+from ...errors import InvalidArgumentError, NotFoundError, UnsupportedError
+from ...protocol import InferRequest, InferResponse, RequestedOutput
+from ...tensor import Parameters, Tensor, element_count, lookup_datatype
+from ...tensor.tensor import Buffer
+from .contents import read_contents
+from .framing import encode_varint, join_field, split_field
+from .parameters import read_parameters, write_parameters
+from .pb.inference_pb2 import ModelInferRequest, ModelInferResponse
+
+# From this many bytes on a message is cut by hand instead of being parsed whole; below, parsing is quicker.
+SPLIT_FROM = 16_384
+_RAW_INPUT_CONTENTS = ModelInferRequest.RAW_INPUT_CONTENTS_FIELD_NUMBER
+_RAW_OUTPUT_CONTENTS = ModelInferResponse.RAW_OUTPUT_CONTENTS_FIELD_NUMBER
+_STREAM_ERROR = b"\x0a"  # ModelStreamInferResponse.error_message, length-delimited
+_STREAM_RESPONSE = b"\x12"  # ModelStreamInferResponse.infer_response, length-delimited
+
+
+def check_model_name(name: str) -> str:
+    """Return ``name``. Raises NotFoundError for what cannot be a model's name."""
+    if not name.strip() or name in (".", "..") or "/" in name or "\\" in name:
+        raise NotFoundError(f"Request for unknown model: '{name}' is not a model name")
+    return name
+
+
+def parse_infer(data: bytes, headers: Mapping[str, str] | None = None, deadline: int | None = None) -> InferRequest:
+    """The request in a serialized ModelInferRequest; ``deadline`` is a ``time.monotonic_ns`` instant.
+
+    Tensors of large messages are views of ``data``. Raises InvalidArgumentError, UnsupportedError for tensors in
+    shared memory.
+    """
+    raws: Sequence[Buffer]
+    try:
+        if len(data) < SPLIT_FROM:
+            message = ModelInferRequest.FromString(data)
+            raws = message.raw_input_contents
+        else:
+            head, raws = split_field(data, _RAW_INPUT_CONTENTS)
+            message = ModelInferRequest.FromString(head)
+    except DecodeError:
+        raise InvalidArgumentError("the message is not a ModelInferRequest") from None
+    name = check_model_name(message.model_name)
+    return InferRequest(
+        name,
+        _raw_inputs(message, raws) if raws else _typed_inputs(message),
+        message.model_version,
+        message.id,
+        [_requested(output) for output in message.outputs],
+        read_parameters(message.parameters),
+        headers,
+        deadline,
+    )
+
+
+def request_id(data: bytes) -> str:
+    """The id in a serialized ModelInferRequest that may be broken; "" where none can be read."""
+    try:
+        return ModelInferRequest.FromString(data).id
+    except DecodeError:
+        return ""
+
+
+def _raw_inputs(message: ModelInferRequest, raws: Sequence[Buffer]) -> list[Tensor]:
+    inputs: list[Tensor] = []
+    for index, tensor in enumerate(message.inputs):
+        name = tensor.name
+        if tensor.HasField("contents"):
+            raise InvalidArgumentError(
+                f"contents field must not be specified when using raw_input_contents for '{name}' "
+                f"for model '{message.model_name}'"
+            )
+        parameters = _tensor_parameters(tensor)
+        if index >= len(raws):
+            raise _no_data(name, message.model_name)
+        datatype = lookup_datatype(tensor.datatype, name)
+        inputs.append(Tensor.from_raw(name, datatype, tuple(tensor.shape), raws[index], parameters))
+    return inputs
+
+
+def _typed_inputs(message: ModelInferRequest) -> list[Tensor]:
+    inputs: list[Tensor] = []
+    for tensor in message.inputs:
+        parameters = _tensor_parameters(tensor)
+        shape = tuple(tensor.shape)
+        if not tensor.HasField("contents") and element_count(shape, tensor.name):
+            raise _no_data(tensor.name, message.model_name)
+        datatype = lookup_datatype(tensor.datatype, tensor.name)
+        read = read_contents(tensor.name, datatype, shape, tensor.contents, message.model_name)
+        read.parameters = parameters
+        inputs.append(read)
+    return inputs
+
+
+def _no_data(name: str, model: str) -> InvalidArgumentError:
+    return InvalidArgumentError(f"unable to find data for input tensor '{name}' for model '{model}' in request.")
+
+
+def _tensor_parameters(tensor: ModelInferRequest.InferInputTensor) -> Parameters | None:
+    if not tensor.parameters:
+        return None
+    parameters = read_parameters(tensor.parameters)
+    _refuse_region(tensor.name, parameters)
+    return parameters
+
+
+def _requested(output: ModelInferRequest.InferRequestedOutputTensor) -> RequestedOutput:
+    if not output.parameters:
+        return RequestedOutput(output.name)
+    parameters = read_parameters(output.parameters)
+    _refuse_region(output.name, parameters)
+    return RequestedOutput(output.name, parameters)
+
+
+def _refuse_region(name: str, parameters: Parameters) -> None:
+    if "shared_memory_region" in parameters:
+        raise UnsupportedError(
+            f"tensor '{name}' names a shared memory region: this server offers no client shared memory; send the data"
+        )
+
+
+def response_pieces(response: InferResponse) -> Sequence[bytes | memoryview]:
+    """The pieces of a serialized ModelInferResponse; data are raw and not copied yet, but BYTES are packed."""
+    message = ModelInferResponse(model_name=response.model_name, model_version=response.model_version, id=response.id)
+    if response.parameters:
+        write_parameters(response.parameters, message.parameters)
+    for tensor in response.outputs:
+        output = message.outputs.add(name=tensor.name, datatype=tensor.datatype, shape=tensor.shape)
+        if tensor.parameters:
+            write_parameters(tensor.parameters, output.parameters)
+    head = message.SerializeToString()
+    return join_field(head, _RAW_OUTPUT_CONTENTS, [tensor.raw for tensor in response.outputs])
+
+
+def encode_response(response: InferResponse) -> bytes:
+    """A serialized ModelInferResponse."""
+    return b"".join(response_pieces(response))
+
+
+def encode_stream_response(response: InferResponse, error: str = "") -> bytes:
+    """A serialized ModelStreamInferResponse."""
+    pieces = response_pieces(response)
+    size = sum(piece.nbytes if isinstance(piece, memoryview) else len(piece) for piece in pieces)
+    text = error.encode()
+    start = [_STREAM_ERROR, encode_varint(len(text)), text] if text else []
+    return b"".join([*start, _STREAM_RESPONSE, encode_varint(size), *pieces])

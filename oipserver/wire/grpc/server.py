@@ -1,0 +1,163 @@
+"""The gRPC server: its address, its threads, its services, its start and its end; knows no message."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+from google.protobuf.descriptor_pool import DescriptorPool
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
+
+from ...errors import UnavailableError
+from ...plane import ControlPlane, DataPlane
+from ...settings import Settings
+from . import health
+from .dispatch import Dispatcher, GrpcObserver
+from .handlers import InferHandler, ManagementHandlers
+from .pb import inference_pb2
+from .stream import StreamSession
+
+SERVICE = "inference.GRPCInferenceService"
+
+_UNLIMITED = -1
+_QUICK_THREADS = 2
+# Watchers of the health service learn of a change this many seconds late at most.
+_HEALTH_INTERVAL = 1.0
+
+
+class PortInUseError(UnavailableError):
+    """The address cannot be listened on."""
+
+
+class GrpcServer:
+    """Serves the planes over gRPC from ``start`` to ``stop``.
+
+    Calls are answered in threads, not on the event loop: grpcio's own asyncio server costs 1.7 times the CPU. Each call
+    holds a thread while it is answered, and threads come as calls do, up to ``grpc_threads``: measured, a hundred of
+    them cost no more than four. A few threads of their own answer for health and metadata when all others wait.
+    """
+
+    def __init__(
+        self,
+        data_plane: DataPlane,
+        control_plane: ControlPlane,
+        settings: Settings,
+        *,
+        observer: GrpcObserver | None = None,
+    ) -> None:
+        self._data = data_plane
+        self._control = control_plane
+        self._settings = settings
+        self._observer = observer
+        self._threads = ThreadPoolExecutor(settings.grpc_threads, thread_name_prefix="grpc")
+        self._quick = ThreadPoolExecutor(_QUICK_THREADS, thread_name_prefix="grpc-quick")
+        self._server: grpc.Server | None = None
+        self._dispatcher: Dispatcher | None = None
+        self._health: health.HealthServicer | None = None
+        self._watch: asyncio.Task[None] | None = None
+
+    async def start(self) -> int:
+        """Listen, and return the port that was bound. Raises OIPError where the address cannot be had."""
+        settings = self._settings
+        loop = asyncio.get_running_loop()
+        _require_free(settings.host, settings.grpc_port)
+        server = grpc.server(self._threads, options=_options(settings.grpc_max_message_length))
+        self._dispatcher = Dispatcher(SERVICE, loop, self._quick, self._observer)
+        server.add_registered_method_handlers(SERVICE, self._methods(self._dispatcher))
+        self._health = health.HealthServicer(lambda: self._ready_from_thread(loop), (SERVICE,))
+        server.add_registered_method_handlers(health.SERVICE_NAME, self._health.handlers(self._quick))
+        _add_reflection(server)
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        try:
+            port: int = server.add_insecure_port(f"{host}:{settings.grpc_port}")
+        except RuntimeError:
+            raise _cannot_listen(settings.host, settings.grpc_port, "the address cannot be used") from None
+        server.start()
+        self._server = server
+        self._watch = asyncio.create_task(self._tell_watchers(self._health))
+        return port
+
+    async def stop(self, grace: float) -> None:
+        """Accept nothing more, let calls under way finish for at most ``grace`` seconds, then cut the rest off."""
+        server, self._server = self._server, None
+        if server is None or self._dispatcher is None or self._health is None or self._watch is None:
+            return
+        self._watch.cancel()
+        ended = server.stop(grace)
+        for session in list(self._dispatcher.sessions):
+            session.drain()
+        await asyncio.to_thread(self._health.close)
+        await asyncio.to_thread(ended.wait)
+        for threads in (self._threads, self._quick):
+            threads.shutdown(wait=False, cancel_futures=True)
+
+    def _methods(self, dispatcher: Dispatcher) -> dict[str, grpc.RpcMethodHandler]:
+        management = ManagementHandlers(self._data, self._control)
+        loop = asyncio.get_running_loop()
+        return {
+            "ModelInfer": dispatcher.unary("ModelInfer", InferHandler(self._data)),
+            "ModelStreamInfer": dispatcher.stream(
+                "ModelStreamInfer", lambda call: StreamSession(self._data, call, loop)
+            ),
+            **{name: dispatcher.on_loop(name, handler, quick=True) for name, handler in management.quick.items()},
+            **{name: dispatcher.on_loop(name, handler) for name, handler in management.slow.items()},
+        }
+
+    async def _ready(self) -> bool:
+        return self._data.ready()
+
+    def _ready_from_thread(self, loop: asyncio.AbstractEventLoop) -> bool:
+        return asyncio.run_coroutine_threadsafe(self._ready(), loop).result()
+
+    async def _tell_watchers(self, servicer: health.HealthServicer) -> None:
+        """Pass changes of the readiness on; it has no event of its own to wait for."""
+        while True:
+            ready = self._data.ready()
+            if ready != servicer.told:
+                await asyncio.to_thread(servicer.tell, ready)
+            await asyncio.sleep(_HEALTH_INTERVAL)
+
+
+def _options(max_message_length: int | None) -> list[tuple[str, Any]]:
+    # Keep-alive is left to gRPC's defaults for servers: pings after two idle hours, at most one each five minutes
+    # accepted from a client without calls.
+    limit = max_message_length or _UNLIMITED
+    return [
+        ("grpc.max_receive_message_length", limit),
+        ("grpc.max_send_message_length", limit),
+        ("grpc.so_reuseport", 0),  # otherwise a second server on the port would take half of the connections
+    ]
+
+
+def _add_reflection(server: grpc.Server) -> None:
+    pool = DescriptorPool()
+    for module in (inference_pb2, health_pb2, reflection_pb2):
+        pool.AddSerializedFile(module.DESCRIPTOR.serialized_pb)
+    services = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    servicer = reflection.ReflectionServicer(services, pool=pool)
+    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, server)
+
+
+def _require_free(host: str, port: int) -> None:
+    """grpcio says on stderr what is wrong with an address, and in the exception nothing: ask the system first."""
+    if not port:
+        return
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+            listener.listen(1)  # bound is not yet owned
+        except OSError as error:
+            raise _cannot_listen(host, port, error.strerror or str(error)) from None
+
+
+def _cannot_listen(host: str, port: int, reason: str) -> PortInUseError:
+    return PortInUseError(
+        f"cannot listen on {host}:{port}: {reason}. "
+        "Stop what uses it, or choose another with --grpc-port (0 picks a free one)."
+    )

@@ -1,0 +1,173 @@
+"""One ModelStreamInfer call: many requests in flight, their answers in order; knows no gRPC type."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from threading import Semaphore
+
+from ...errors import InternalError, OIPError
+from ...plane import DataPlane
+from ...protocol import InferRequest, InferResponse
+from .convert import encode_stream_response, parse_infer, request_id
+from .handlers import Call
+from .outbox import Outbox
+
+_log = logging.getLogger(__name__)
+
+#: Requests of one stream that may be under way; the client's further ones wait in its connection.
+MAX_IN_FLIGHT = 256
+#: Answers that may lie here while the client does not read; the models of streams wait then.
+MAX_UNSENT = 16
+_WANTS_EMPTY_FINAL = "triton_enable_empty_final_response"
+
+
+@dataclass(slots=True)
+class Answer:
+    """One message to the client: a response, or an empty one with an ``error``."""
+
+    response: InferResponse
+    error: str = ""
+
+    def encode(self) -> bytes:
+        """The serialized ModelStreamInferResponse."""
+        return encode_stream_response(self.response, self.error)
+
+
+class StreamSession:
+    """Requests come in by ``submit`` in one thread, answers are iterated in another, the work is on the event loop.
+
+    Models that answer once are answered in the order of their requests. Models that answer in pieces are not held up
+    by requests before them, nor do they hold up others.
+    """
+
+    def __init__(self, data: DataPlane, call: Call, loop: asyncio.AbstractEventLoop) -> None:
+        self._data = data
+        self._call = call
+        self._loop = loop
+        self._outbox: Outbox[Answer] = Outbox(MAX_UNSENT)
+        self._permits = Semaphore(MAX_IN_FLIGHT)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._last: asyncio.Future[None] | None = None
+        self._half_closed = False
+        self._closed = False
+        self.cancelled = False
+        self.draining = False
+
+    # -- from the call's threads ---------------------------------------------------------------------------------
+
+    def submit(self, data: bytes) -> None:
+        """Take one serialized ModelInferRequest; waits while too many are under way."""
+        self._permits.acquire()
+        work: InferRequest | Answer
+        try:
+            work = parse_infer(data, self._call.headers, self._call.deadline)
+        except Exception as error:
+            work = _failed(error, request_id(data))
+        self._post(partial(self._begin, work))
+
+    def half_close(self) -> None:
+        """The client sends no more: end when what is under way is answered."""
+        self._post(self._end_when_idle)
+
+    def cancel(self) -> None:
+        """The call is over: give up what is under way."""
+        self._post(self._cancel)
+
+    def _post(self, callback: Callable[[], None]) -> None:
+        with suppress(RuntimeError):  # the loop is closed, and the call cut off with it
+            self._loop.call_soon_threadsafe(callback)
+
+    def __iter__(self) -> Iterator[Answer]:
+        return iter(self._outbox)
+
+    # -- on the loop ---------------------------------------------------------------------------------------------
+
+    def drain(self) -> None:
+        """The server stops: answer what is under way and end."""
+        self.draining = True
+        self._end_when_idle()
+
+    def _end_when_idle(self) -> None:
+        self._half_closed = True
+        if not self._tasks and not self._closed:
+            self._closed = True
+            self._outbox.close()
+
+    def _cancel(self) -> None:
+        self.cancelled = True
+        for task in self._tasks:
+            task.cancel()
+        self._end_when_idle()
+
+    def _begin(self, work: InferRequest | Answer) -> None:
+        if self._half_closed:
+            self._permits.release()
+            return
+        task = self._loop.create_task(self._answer(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._permits.release()
+        if self._half_closed:
+            self._end_when_idle()
+
+    async def _answer(self, work: InferRequest | Answer) -> None:
+        if isinstance(work, InferRequest) and self._streams(work):
+            await self._answer_in_pieces(work)
+            return
+        previous, self._last = self._last, self._loop.create_future()
+        mine = self._last
+        try:
+            answer = await self._infer(work) if isinstance(work, InferRequest) else work
+            if previous is not None:
+                await previous
+            await self._outbox.put(answer)
+        finally:
+            mine.set_result(None)
+
+    def _streams(self, request: InferRequest) -> bool:
+        try:
+            return self._data.streams(request.model_name, request.model_version)
+        except OIPError:
+            return False  # inferring fails in the same way, and is answered in order
+
+    async def _infer(self, request: InferRequest) -> Answer:
+        request.parameters.pop(_WANTS_EMPTY_FINAL, None)
+        try:
+            response = await self._data.infer(request)
+        except Exception as error:
+            return _failed(error, request.id)
+        return Answer(_marked(response, final=True))
+
+    async def _answer_in_pieces(self, request: InferRequest) -> None:
+        # Which piece is the last is known only behind it, so no piece says so of itself: no client waits for the next
+        # piece to see this one. Whoever needs the end marked asks for an empty response.
+        wants_end = request.parameters.pop(_WANTS_EMPTY_FINAL, False)
+        try:
+            async for response in self._data.stream(request):
+                await self._outbox.put(Answer(_marked(response, final=False)))
+        except Exception as error:
+            await self._outbox.put(_failed(error, request.id))
+            return
+        if wants_end:
+            end = InferResponse(request.model_name, [], request.model_version, request.id)
+            await self._outbox.put(Answer(_marked(end, final=True)))
+
+
+def _marked(response: InferResponse, *, final: bool) -> InferResponse:
+    response.parameters = {**(response.parameters or {}), "triton_final_response": final}
+    return response
+
+
+def _failed(error: Exception, request: str) -> Answer:
+    if not isinstance(error, OIPError):
+        _log.error("a streamed request failed unexpectedly", exc_info=error)
+        error = InternalError("internal server error")
+    return Answer(_marked(InferResponse("", [], id=request), final=True), error.message)
