@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from .base import Scheduler
+from .batching import BatchScheduler
+from .choose import scheduler_for
 from .direct import DirectScheduler
+from .policy import BatchPolicy, QueuePolicy
 
-__all__ = ["DirectScheduler", "Scheduler"]
+__all__ = ["BatchPolicy", "BatchScheduler", "DirectScheduler", "QueuePolicy", "Scheduler", "scheduler_for"]

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 
 from ..protocol import InferRequest, InferResponse
+from ..runtime import ModelFace
 
 
 class Scheduler(ABC):
@@ -15,6 +16,9 @@ class Scheduler(ABC):
     ResourceExhaustedError at once where the queue is full, DeadlineExceededError where a deadline passes first. A
     cancelled caller costs the others nothing.
     """
+
+    def loaded(self, face: ModelFace) -> None:  # noqa: B027  # not every scheduler cares
+        """Told once what the model turned out to be, before the first request."""
 
     @abstractmethod
     async def submit(self, request: InferRequest, received: int) -> InferResponse:

@@ -3,68 +3,81 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from copy import copy
+from functools import partial
 from time import monotonic_ns
 
-from ..errors import DeadlineExceededError
+from ..errors import DeadlineExceededError, OIPError, UnavailableError
 from ..executor import Executor
-from ..protocol import InferRequest, InferResponse
+from ..protocol import InferRequest, InferResponse, Timings
+from ..runtime import ModelFace
 from ..telemetry.statistics import ModelStatistics
 from .base import Scheduler
-from .slots import Slots, unavailable
+from .policy import QueuePolicy
+from .queue import Entry, RequestQueue
+from .slots import Slots
+
+# Timers below this are not worth setting (uvloop's have whole milliseconds), and a request that could run in this very
+# turn of the loop is not to expire for want of microseconds.
+_SHORTEST_WAIT = 0.001
 
 
 class DirectScheduler(Scheduler):
-    """First come, first served, one request per execution."""
+    """One request per execution; those who find no slot wait in order of priority, then of arrival."""
 
     def __init__(
         self,
         name: str,
         executor: Executor,
         statistics: ModelStatistics,
-        max_queue_size: int,
+        policy: QueuePolicy,
         clock: Callable[[], int] = monotonic_ns,
     ) -> None:
         self._name = name
         self._executor = executor
         self._statistics = statistics
+        self._queueing = policy
         self._clock = clock
-        self._slots = Slots(lambda: executor.slots, max_queue_size, name, clock)
+        self._queue = RequestQueue(name, policy.max_queue_size, policy.priority_levels)
+        self._slots = Slots(lambda: executor.slots, self._pump)
+        self._has_rows = True
         self._closed = False
 
     @property
     def queued(self) -> int:
-        return self._slots.waiting
+        return len(self._queue)
+
+    def loaded(self, face: ModelFace) -> None:
+        # Where the metadata tells that the first dimension is not the batch's, a request counts as one inference.
+        self._has_rows = all(tensor.shape[:1] == (-1,) for tensor in face.metadata.inputs)
 
     def slots_changed(self) -> None:
         if reason := self._executor.unavailable_reason:
-            self._slots.fail(unavailable(self._name, reason))
+            self._fail_queued(self._unavailable(reason))
         else:
-            self._slots.wake()
+            self._pump()
 
     async def close(self) -> None:
         self._closed = True
-        self._slots.fail(unavailable(self._name, "it is being unloaded"))
+        self._fail_queued(self._unavailable("it is being unloaded"))
+
+    # -- the three ways in ---------------------------------------------------------------------------------------------
 
     async def submit(self, request: InferRequest, received: int) -> InferResponse:
-        self._refuse_if_unavailable()
-        await self._slots.acquire(request.deadline)
-        try:
-            dispatched = self._clock()
-            if request.deadline is None:
-                response = await self._executor.execute(request)
-            else:
-                response = await self._before(request, request.deadline)
-            self._stamp(request, response, received, dispatched)
-            return response
-        finally:
-            self._slots.release()
+        self._require_available()
+        if not self._slots.try_acquire():
+            await self._turn(request, received)
+        return await self._alone(request, received)
 
     def submit_here(self, request: InferRequest, received: int) -> InferResponse | None:
-        if self._closed or not self._slots.try_acquire():
+        self._require_available()
+        if not self._slots.try_acquire():
             return None
         try:
             dispatched = self._clock()
+            if request.deadline is not None and dispatched >= request.deadline:
+                raise self._too_late()
             response = self._executor.execute_here(request)
             if response is not None:
                 self._stamp(request, response, received, dispatched)
@@ -73,38 +86,167 @@ class DirectScheduler(Scheduler):
             self._slots.release()
 
     async def stream(self, request: InferRequest, received: int) -> AsyncIterator[InferResponse]:
-        self._refuse_if_unavailable()
-        await self._slots.acquire(request.deadline)
+        self._require_available()
+        if not self._slots.try_acquire():
+            await self._turn(request, received)
+        first: InferResponse | None = None
+        last: InferResponse | None = None
+        answers = self._executor.stream(request)
         try:
             dispatched = self._clock()
-            async for response in self._executor.stream(request):
-                self._stamp(request, response, received, dispatched)
-                yield response
+            while True:
+                try:
+                    last = await self._in_time(partial(anext, answers), request.deadline)
+                except StopAsyncIteration:
+                    return
+                timings = _timings(last)
+                timings.received, timings.dispatched = received, dispatched
+                first = first or last
+                yield last
+        finally:
+            try:
+                if (close := getattr(answers, "aclose", None)) is not None:
+                    await close()  # now, not when the garbage collector comes by: the model's code is to stop
+            finally:
+                self._slots.release()
+                if first is not None and last is not None:
+                    self._record_stream(request, _timings(first), _timings(last))
+
+    # -- waiting -------------------------------------------------------------------------------------------------------
+
+    async def _turn(self, request: InferRequest, received: int) -> None:
+        """Wait until the caller holds a slot."""
+        level = self._queueing.level(request.parameters)
+        entry = Entry(request, received, asyncio.get_running_loop().create_future(), level)
+        self._enqueue(entry)
+        self._pump()
+        await self._outcome(entry)
+
+    def _enqueue(self, entry: Entry, *, bounded: bool = True) -> None:
+        """Put ``entry`` into the queue and watch its deadline. Whoever calls sees to a later ``_pump``."""
+        if bounded:
+            self._queue.add(entry)
+        else:
+            self._queue.put(entry)
+        deadline = self._queueing.queue_deadline(entry.request, entry.received)
+        if deadline is not None:
+            self._watch(entry, deadline)
+
+    def _watch(self, entry: Entry, deadline: int) -> None:
+        remaining = (deadline - self._clock()) / 1e9
+        entry.timer = asyncio.get_running_loop().call_later(max(remaining, _SHORTEST_WAIT), self._expire, entry)
+
+    async def _outcome(self, entry: Entry) -> InferResponse | None:
+        """Wait for the end of ``entry``: an answer, or None where the caller holds a slot now. Raises OIPError."""
+        try:
+            outcome = await entry.future
+        except asyncio.CancelledError:
+            self._abandon(entry)
+            raise
+        if isinstance(outcome, OIPError):
+            raise outcome
+        return outcome
+
+    def _abandon(self, entry: Entry) -> None:
+        """The caller of ``entry`` has left: nothing more is to be done for it."""
+        entry.stop_timer()
+        future = entry.future
+        if future.cancel() or future.cancelled():
+            self._forget(entry)
+        elif future.result() is None:
+            self._slots.release()  # it was handed over in the moment the caller left
+
+    def _expire(self, entry: Entry) -> None:
+        if entry.future.done():
+            return
+        queued = self._forget(entry)
+        entry.finish(self._too_late("Request timeout expired while it was queued" if queued else "deadline exceeded"))
+
+    def _forget(self, entry: Entry) -> bool:
+        """Take ``entry`` out of the queue; False where it was not in."""
+        removed = self._queue.remove(entry)
+        if removed and not self._queue:
+            self._slots.want(False)
+        return removed
+
+    def _fail_queued(self, error: OIPError) -> None:
+        for entry in self._queue.drain():
+            entry.finish(copy(error))
+        self._slots.want(False)
+
+    def _pump(self) -> None:
+        """Hand free slots to those who wait."""
+        queue = self._queue
+        while (entry := queue.head()) is not None:
+            if not self._slots.claim():
+                return
+            queue.remove(entry)
+            entry.finish(None)
+        self._slots.want(False)
+
+    # -- running one request -------------------------------------------------------------------------------------------
+
+    async def _alone(self, request: InferRequest, received: int) -> InferResponse:
+        """Run ``request`` in the slot that the caller holds, and give the slot back."""
+        try:
+            dispatched = self._clock()
+            deadline = request.deadline
+            if deadline is None or (dispatched < deadline and self._executor.runs_inline):
+                response = await self._executor.execute(request)
+            else:
+                response = await self._in_time(partial(self._executor.execute, request), deadline)
+            self._stamp(request, response, received, dispatched)
+            return response
         finally:
             self._slots.release()
 
-    def _refuse_if_unavailable(self) -> None:
-        reason = "it is being unloaded" if self._closed else self._executor.unavailable_reason
-        if reason:
-            raise unavailable(self._name, reason)
-
-    async def _before(self, request: InferRequest, deadline: int) -> InferResponse:
-        if self._executor.runs_inline and self._clock() < deadline:
-            return await self._executor.execute(request)
-        try:
-            async with asyncio.timeout(max(0, deadline - self._clock()) / 1e9):
-                return await self._executor.execute(request)
-        except TimeoutError:
-            raise DeadlineExceededError(f"model '{self._name}': deadline exceeded") from None
-
     def _stamp(self, request: InferRequest, response: InferResponse, received: int, dispatched: int) -> None:
-        timings = response.timings
-        assert timings is not None, "an executor stamps every response"
+        timings = _timings(response)
         timings.received, timings.dispatched = received, dispatched
         timings.finished = self._clock()
-        self._statistics.record_execution(_rows(request), timings)
+        self._statistics.record_execution(self._rows(request), timings)
+
+    async def _in_time(self, start: Callable[[], Awaitable[InferResponse]], deadline: int | None) -> InferResponse:
+        """What ``start()`` leads to. Raises DeadlineExceededError, without starting where ``deadline`` has passed."""
+        if deadline is None:
+            return await start()
+        remaining = deadline - self._clock()
+        if remaining <= 0:
+            raise self._too_late()
+        limit = asyncio.timeout(remaining / 1e9)
+        try:
+            async with limit:
+                return await start()
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise self._too_late() from None
+
+    def _rows(self, request: InferRequest) -> int:
+        shape = request.inputs[0].shape if self._has_rows and request.inputs else ()
+        return shape[0] if shape else 1
+
+    def _record_stream(self, request: InferRequest, first: Timings, last: Timings) -> None:
+        """A stream is one execution, however many answers it had."""
+        self._statistics.record_execution(
+            self._rows(request),
+            Timings(first.received, first.dispatched, first.infer_start, last.infer_end, self._clock()),
+        )
+
+    # -- errors --------------------------------------------------------------------------------------------------------
+
+    def _require_available(self) -> None:
+        reason = "it is being unloaded" if self._closed else self._executor.unavailable_reason
+        if reason:
+            raise self._unavailable(reason)
+
+    def _unavailable(self, reason: str) -> UnavailableError:
+        return UnavailableError(f"model '{self._name}' is not available: {reason}", retry_after=1.0)
+
+    def _too_late(self, what: str = "deadline exceeded") -> DeadlineExceededError:
+        return DeadlineExceededError(f"model '{self._name}': {what}")
 
 
-def _rows(request: InferRequest) -> int:
-    shape = request.inputs[0].shape if request.inputs else ()
-    return shape[0] if shape else 1
+def _timings(response: InferResponse) -> Timings:
+    assert response.timings is not None, "an executor stamps every response"
+    return response.timings

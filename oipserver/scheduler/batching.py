@@ -1,0 +1,321 @@
+"""The adaptive batcher: requests that wait together run together, and nobody waits for the sake of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from copy import copy
+from time import monotonic_ns
+
+from ..errors import (
+    CancelledError,
+    DeadlineExceededError,
+    InternalError,
+    InvalidArgumentError,
+    OIPError,
+    ResourceExhaustedError,
+    UnavailableError,
+    UnsupportedError,
+)
+from ..executor import Executor
+from ..protocol import InferRequest, InferResponse
+from ..runtime import ModelFace
+from ..telemetry.statistics import ModelStatistics
+from .batch import Batch
+from .compatible import batch_key, batch_rows
+from .crowd import Crowd
+from .direct import DirectScheduler
+from .merge import merge, pieces, reunite, split
+from .policy import BatchPolicy
+from .queue import Entry
+
+_log = logging.getLogger(__name__)
+
+# Failures that say nothing about a single request of the batch: running each of them again would not help.
+_COMMON_FAILURES = (
+    CancelledError,
+    DeadlineExceededError,
+    ResourceExhaustedError,
+    UnavailableError,
+    UnsupportedError,
+)
+
+
+class BatchScheduler(DirectScheduler):
+    """Runs what is queued and compatible as one execution whenever a slot is free; while none is, requests gather.
+
+    A request that meets nobody runs at once in its caller's own coroutine, as with the DirectScheduler. Requests that
+    lately met others wait until the loop has read what else has come (``call_soon``), and run together.
+
+    With ``max_batch_time`` a batch that is not full is held back, at most that long after its first request came, while
+    there is reason to expect more: fewer requests are here than lately were (those answered a moment ago may well ask
+    again), or another execution is under way and there are slots enough for everybody, so that no batch would ever
+    form by waiting for one. Where nobody came in time, no more than those present are expected from then on.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        executor: Executor,
+        statistics: ModelStatistics,
+        policy: BatchPolicy,
+        clock: Callable[[], int] = monotonic_ns,
+    ) -> None:
+        super().__init__(name, executor, statistics, policy, clock)
+        self._policy = policy
+        self._crowd = Crowd(policy.max_batch_time)
+        self._merges = True
+        self._model_sees_headers = True
+        self._pump_asked = False
+        self._ran_this_turn = False  # a request ran on the loop since the loop last looked for what came
+        self._hold: asyncio.TimerHandle | None = None
+        self._held: Entry | None = None
+        self._running: set[Batch] = set()
+
+    def loaded(self, face: ModelFace) -> None:
+        super().loaded(face)
+        self._model_sees_headers = not face.fast
+        fixed = [tensor for tensor in face.metadata.inputs if tensor.shape[:1] != (-1,)]
+        self._merges = not fixed
+        if fixed:
+            _log.warning(
+                "model '%s' runs unbatched although max_batch_size is %d: the first dimension of input '%s' (shape %s) "
+                "is fixed, and batches need it to be -1",
+                self._name,
+                self._policy.max_batch_size,
+                fixed[0].name,
+                list(fixed[0].shape),
+            )
+
+    async def close(self) -> None:
+        await super().close()
+        self._release_hold()
+
+    # -- the ways in ---------------------------------------------------------------------------------------------------
+
+    async def submit(self, request: InferRequest, received: int) -> InferResponse:
+        self._require_available()
+        crowd = self._crowd
+        crowd.enter(received)
+        try:
+            if crowd.size == 1 and self._may_run_now(request, received):
+                return await self._alone(request, received)
+            return await self._together(request, received)
+        finally:
+            crowd.leave(self._clock() if crowd.present > 1 else 0)
+
+    def submit_here(self, request: InferRequest, received: int) -> InferResponse | None:
+        # In company a batch is worth more than the hop to the loop that it costs.
+        if self._crowd.lately(received) or self._splits(request):
+            return None
+        return super().submit_here(request, received)
+
+    def _may_run_now(self, request: InferRequest, received: int) -> bool:
+        """Whether ``request``, alone as far as is known, may run at once; the caller holds a slot then."""
+        inline = self._executor.runs_inline
+        if (inline and self._ran_this_turn) or not self._slots.try_acquire():
+            self._crowd.meet(received)  # another came in the same turn of the loop, or runs in a thread of its own
+            return False
+        if self._splits(request):
+            self._slots.release()
+            return False
+        if inline:
+            self._ran_this_turn = True
+            asyncio.get_running_loop().call_soon(self._turn_over)
+        return True
+
+    def _turn_over(self) -> None:
+        self._ran_this_turn = False
+
+    def _splits(self, request: InferRequest) -> bool:
+        policy = self._policy
+        return policy.independent_rows and self._merges and batch_rows(request) > policy.max_batch_size
+
+    async def _together(self, request: InferRequest, received: int) -> InferResponse:
+        if self._splits(request):
+            return await self._in_pieces(request, received)
+        entry = self._entry(request, received)
+        self._enqueue(entry)
+        self._ask_pump()
+        answer = await self._outcome(entry)
+        return await self._alone(request, received) if answer is None else answer
+
+    async def _in_pieces(self, request: InferRequest, received: int) -> InferResponse:
+        """Run a request that is larger than a batch as several; it counts once against the queue's bound."""
+        parts = pieces(request, batch_rows(request), self._policy.max_batch_size)
+        entries: list[Entry] = []
+        try:
+            for part in parts:
+                entry = self._entry(part, received, piece=True)
+                self._enqueue(entry, bounded=not entries)
+                entries.append(entry)
+            self._ask_pump()
+            answers = [answer for entry in entries if (answer := await self._outcome(entry)) is not None]
+        except (OIPError, asyncio.CancelledError):
+            for entry in entries:
+                self._abandon(entry)
+            raise
+        return reunite(answers, self._name)
+
+    def _entry(self, request: InferRequest, received: int, *, piece: bool = False) -> Entry:
+        rows = batch_rows(request)
+        key = batch_key(request, headers=self._model_sees_headers) if rows and self._merges else None
+        level = self._policy.level(request.parameters)
+        future = asyncio.get_running_loop().create_future()
+        return Entry(request, received, future, level, key=key, rows=rows or 1, piece=piece)
+
+    def _forget(self, entry: Entry) -> bool:
+        batch, entry.batch = entry.batch, None
+        if batch is None:
+            return super()._forget(entry)
+        batch.remaining -= 1
+        # A task that has not taken its first step would never give its slot back: it will see that nobody is left.
+        if not batch.remaining and batch.started and batch.task is not None:
+            batch.task.cancel()
+        return False
+
+    # -- choosing ------------------------------------------------------------------------------------------------------
+
+    def _ask_pump(self) -> None:
+        """Look at the queue once the loop has handed out everything it has read."""
+        if not self._pump_asked:
+            self._pump_asked = True
+            asyncio.get_running_loop().call_soon(self._asked_pump)
+
+    def _asked_pump(self) -> None:
+        self._pump_asked = False
+        self._pump()
+
+    def _pump(self) -> None:
+        queue = self._queue
+        while (head := self._next()) is not None:
+            if not self._slots.claim():
+                return
+            self._dispatch(queue.take(head, self._policy.cut(queue.rows_like(head))))
+        self._slots.want(bool(queue))
+
+    def _next(self) -> Entry | None:
+        """Whose batch to dispatch; None where nobody waits or everybody is held back."""
+        head = self._queue.head()
+        if head is None or not self._policy.max_batch_time:
+            return head
+        if self._ripe(head):
+            return head
+        for entry in self._queue.groups():
+            if entry is not head and self._ripe(entry):
+                return entry
+        self._hold_back(head)
+        return None
+
+    def _ripe(self, entry: Entry) -> bool:
+        """Whether there is no reason to hold the batch of ``entry`` back (any longer)."""
+        if entry.key is None or self._queue.rows_like(entry) >= self._policy.enough:
+            return True
+        crowd, slots = self._crowd, self._slots
+        expected = crowd.present < crowd.size
+        never_waits = crowd.size > 1 and slots.held > 0 and self._executor.slots >= crowd.size
+        if not expected and not never_waits:
+            return True
+        if self._clock() >= entry.received + self._policy.max_batch_time or entry.overdue:
+            crowd.shrink()
+            return True
+        return False
+
+    def _hold_back(self, head: Entry) -> None:
+        if self._held is head:
+            return
+        self._release_hold()
+        wait = head.received + self._policy.max_batch_time - self._clock()
+        self._held = head
+        self._hold = asyncio.get_running_loop().call_later(wait / 1e9, self._hold_over)
+
+    def _hold_over(self) -> None:
+        held, self._held, self._hold = self._held, None, None
+        if held is not None:
+            held.overdue = True  # a timer may be a little early: looking at the clock again would hold it back again
+            self._pump()
+
+    def _release_hold(self) -> None:
+        if self._hold is not None:
+            self._hold.cancel()
+            self._held = self._hold = None
+
+    # -- running -------------------------------------------------------------------------------------------------------
+
+    def _dispatch(self, entries: list[Entry]) -> None:
+        """Run ``entries`` in the slot just claimed."""
+        if self._held in entries:
+            self._release_hold()
+        first = entries[0]
+        if len(entries) == 1 and not first.piece:
+            first.finish(None)  # its caller runs it: that spares a task
+            return
+        batch = Batch(entries)
+        for entry in entries:
+            entry.batch = batch
+            entry.stop_timer()
+            if entry.request.deadline is not None:
+                self._watch(entry, entry.request.deadline)
+        batch.task = asyncio.get_running_loop().create_task(self._run(batch))
+        self._running.add(batch)
+
+    async def _run(self, batch: Batch) -> None:
+        batch.started = True
+        try:
+            entries = [entry for entry in batch.entries if not entry.future.done()]
+            if entries:
+                await self._execute(entries)
+        except OIPError as error:
+            self._fail(batch, error)
+        except Exception as error:
+            _log.exception("model '%s': a batch failed for a reason outside of the model", self._name)
+            self._fail(batch, InternalError(f"model '{self._name}': {type(error).__name__} while running a batch"))
+        except asyncio.CancelledError:
+            self._fail(batch, self._unavailable("its execution was interrupted"))
+            raise
+        finally:
+            self._running.discard(batch)
+            self._slots.release()
+
+    async def _execute(self, entries: list[Entry]) -> None:
+        """Run ``entries`` as one and answer those who still wait. Raises OIPError."""
+        dispatched = self._clock()
+        try:
+            merged = merge([entry.request for entry in entries]) if len(entries) > 1 else entries[0].request
+        except InvalidArgumentError:
+            self._one_by_one(entries)  # nothing has run: whose mistake it is shows when each runs alone
+            return
+        try:
+            response = await self._executor.execute(merged)
+        except _COMMON_FAILURES:
+            raise
+        except OIPError:
+            if len(entries) == 1 or self._policy.stateful or self._closed:
+                raise
+            self._one_by_one(entries)
+            return
+        rows = [entry.rows for entry in entries]
+        timings = response.timings
+        assert timings is not None, "an executor stamps every response"
+        timings.dispatched = dispatched
+        answers = split(response, rows, self._name)
+        timings.finished = self._clock()
+        self._statistics.record_execution(sum(rows), timings)
+        for entry, answer in zip(entries, answers, strict=True):
+            if answer.timings is not None:
+                answer.timings.received, answer.timings.finished = entry.received, timings.finished
+            entry.finish(answer)
+
+    def _one_by_one(self, entries: list[Entry]) -> None:
+        """Back into the queue, before all others, each to run alone: only the culprit of a failure is to fail."""
+        for entry in reversed(entries):
+            if not entry.future.done():
+                entry.batch = entry.key = None
+                self._queue.put(entry, first=True)
+        self._slots.want(True)  # the slot that this batch gives back is for them
+
+    def _fail(self, batch: Batch, error: OIPError) -> None:
+        for entry in batch.entries:
+            if entry.batch is batch:
+                entry.finish(copy(error))

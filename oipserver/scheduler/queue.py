@@ -1,0 +1,180 @@
+"""The bounded queue of one model: priorities, and groups of requests that could run together; knows no executor."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Hashable, Iterator
+from typing import TYPE_CHECKING
+
+from ..errors import OIPError, ResourceExhaustedError
+from ..protocol import InferRequest, InferResponse
+
+if TYPE_CHECKING:
+    from .batch import Batch
+
+#: How a wait ends: with an answer, an error, or a slot that the caller then holds (None).
+Outcome = InferResponse | OIPError | None
+
+
+class Entry:
+    """One request in the queue, and later in a batch.
+
+    Entries with equal ``key`` may run together; one without a key runs alone. ``level`` 0 is served first. A ``piece``
+    is part of a larger request: it never runs in its caller's own coroutine.
+    """
+
+    __slots__ = ("batch", "future", "key", "level", "overdue", "piece", "received", "request", "rows", "timer")
+
+    def __init__(
+        self,
+        request: InferRequest,
+        received: int,
+        future: asyncio.Future[Outcome],
+        level: int = 0,
+        *,
+        key: Hashable | None = None,
+        rows: int = 1,
+        piece: bool = False,
+    ) -> None:
+        self.request = request
+        self.received = received
+        self.future = future
+        self.key = key
+        self.rows = rows
+        self.level = level
+        self.piece = piece
+        self.overdue = False  # held back for as long as may be
+        self.timer: asyncio.TimerHandle | None = None
+        self.batch: Batch | None = None
+
+    def finish(self, outcome: Outcome) -> None:
+        """End the wait; does nothing where the caller has left."""
+        self.stop_timer()
+        if not self.future.done():
+            self.future.set_result(outcome)
+
+    def stop_timer(self) -> None:
+        """Forget the deadline that was watched."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+
+
+_Line = OrderedDict[Entry, None]  # first in, first out, with removal from the middle in constant time
+
+
+class RequestQueue:
+    """Entries in order of level, then of arrival; every operation but ``groups`` takes constant time per entry."""
+
+    def __init__(self, name: str, limit: int, levels: int) -> None:
+        self._name = name
+        self._limit = limit
+        self._lines: list[_Line] = [OrderedDict() for _ in range(max(1, levels))]
+        self._groups: dict[Hashable, list[_Line]] = {}
+        self._rows: dict[Hashable, int] = {}
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __bool__(self) -> bool:
+        return self._size > 0
+
+    def add(self, entry: Entry) -> None:
+        """Put ``entry`` behind all others of its level. Raises ResourceExhaustedError where the queue is full."""
+        if self._size >= self._limit:
+            raise ResourceExhaustedError(
+                f"model '{self._name}': Exceeds maximum queue size: {self._limit} requests wait already; try later",
+                retry_after=1.0,
+            )
+        self.put(entry)
+
+    def put(self, entry: Entry, *, first: bool = False) -> None:
+        """Put ``entry`` behind all others of its level, or before them, however many wait."""
+        self._size += 1
+        line = self._lines[entry.level]
+        line[entry] = None
+        if first:
+            line.move_to_end(entry, last=False)
+        key = entry.key
+        if key is None:
+            return
+        lines = self._groups.get(key)
+        if lines is None:
+            lines = self._groups[key] = [OrderedDict() for _ in self._lines]
+            self._rows[key] = 0
+        lines[entry.level][entry] = None
+        if first:
+            lines[entry.level].move_to_end(entry, last=False)
+        self._rows[key] += entry.rows
+
+    def remove(self, entry: Entry) -> bool:
+        """Take ``entry`` out; False where it was not in."""
+        line = self._lines[entry.level]
+        if entry not in line:
+            return False
+        del line[entry]
+        self._size -= 1
+        key = entry.key
+        if key is not None:
+            lines = self._groups[key]
+            del lines[entry.level][entry]
+            if any(lines):
+                self._rows[key] -= entry.rows
+            else:
+                del self._groups[key], self._rows[key]
+        return True
+
+    def head(self) -> Entry | None:
+        """Whose turn it is."""
+        for line in self._lines:
+            while line:
+                entry = next(iter(line))
+                if not entry.future.done():
+                    return entry
+                self.remove(entry)  # its caller was cancelled and has not run since
+        return None
+
+    def rows_like(self, entry: Entry) -> int:
+        """Rows that wait and could run together with ``entry``, its own included."""
+        return entry.rows if entry.key is None else self._rows[entry.key]
+
+    def groups(self) -> list[Entry]:
+        """The first entry of every group of several that wait, and the first entry that runs alone."""
+        alone = (entry for line in self._lines for entry in line if entry.key is None)
+        candidates = [alone, *map(self._members, self._groups)]
+        firsts = [next((entry for entry in members if not entry.future.done()), None) for members in candidates]
+        return [entry for entry in firsts if entry is not None]
+
+    def take(self, head: Entry, limit: int) -> list[Entry]:
+        """Take out ``head`` and those behind it that may run with it, at most ``limit`` rows unless ``head`` has more.
+
+        The highest level goes first; lower ones fill what is left. Nobody overtakes another of the own group.
+        """
+        if head.key is None or head.rows >= limit:
+            self.remove(head)
+            return [head]
+        taken: list[Entry] = []
+        rows = 0
+        for entry in self._members(head.key):
+            if entry.future.done():
+                continue
+            rows += entry.rows
+            if rows > limit:
+                break
+            taken.append(entry)
+        for entry in taken:
+            self.remove(entry)
+        return taken
+
+    def _members(self, key: Hashable) -> Iterator[Entry]:
+        for line in self._groups[key]:
+            yield from line
+
+    def drain(self) -> list[Entry]:
+        """Take everything out."""
+        entries = [entry for line in self._lines for entry in line]
+        for entry in entries:
+            self.remove(entry)
+        return entries
