@@ -92,8 +92,9 @@ class Server:
         control = ControlPlane(self._registry, self._repository, settings.model_control_mode)
         self._metrics = Metrics(settings, self._registry) if settings.metrics_endpoint else None
         page = self._metrics.page if self._metrics else None
-        self._rest = RestServer(data, control, settings, metrics=self._metrics and self._metrics.rest, page=page)
-        self._grpc = GrpcServer(data, control, settings, metrics=self._metrics and self._metrics.grpc)
+        observers = (self._metrics.rest, self._metrics.grpc) if self._metrics else (None, None)
+        self._rest = RestServer(data, control, settings, observer=observers[0], metrics_page=page)
+        self._grpc = GrpcServer(data, control, settings, observer=observers[1])
         self._metrics_server = MetricsServer(page, settings) if page else None
         self._scan_problems: list[str] = []
 
@@ -227,9 +228,13 @@ async def serve(settings: Settings, root: Path, announce: Callable[[StartReport]
 
 def run(settings: Settings, root: Path, announce: Callable[[StartReport], None]) -> None:
     """Run a server until it is told to stop. Raises OIPError where it cannot start."""
-    try:
-        from uvloop import new_event_loop
-    except ImportError:  # not on every platform; asyncio's own loop is 10 to 15 % slower
-        from asyncio import new_event_loop
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=_new_event_loop) as runner:
         runner.run(serve(settings, root, announce))
+
+
+def _new_event_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ImportError:  # not on every platform; asyncio's own loop costs 10 to 15 % more
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()

@@ -106,11 +106,12 @@ def test_every_module_says_what_it_is_for() -> None:
 
 
 def test_only_settings_read_the_environment() -> None:
-    readers = []
-    for path in modules():
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv"} and station(path) != "settings":
-                readers.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    readers = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in modules()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv"} and station(path) != "settings"
+    ]
     # Two look at a terminal's wish for no colour, and hand their own environment on to a child.
     allowed = ("oipserver/cli/", "oipserver/executor/pool/")
     assert not [reader for reader in readers if not reader.startswith(allowed)]

@@ -110,7 +110,7 @@ def test_health_and_metadata(server: ServerProcess, wire: str) -> None:
         model = client.get_model_metadata("onnx-add", **options)
         assert model["platform"] == "onnxruntime_onnx"
         assert [tensor["name"] for tensor in model["inputs"]] == ["a", "b"]
-        with pytest.raises(InferenceServerException, match="^.*Request for unknown model"):
+        with pytest.raises(InferenceServerException, match="Request for unknown model"):
             client.get_model_metadata("wrong_model_name")
     finally:
         client.close()

@@ -20,7 +20,7 @@ STOP_SECONDS = 40.0
 
 
 class ServerProcess:
-    """``oipserver start`` on free loopback ports. Use as a context manager; ``http``, ``grpc``, ``metrics`` are host:port."""
+    """``oipserver start`` on free loopback ports; ``http``, ``grpc``, ``metrics`` are host:port."""
 
     def __init__(
         self,
@@ -58,7 +58,9 @@ class ServerProcess:
         self.wait_started()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
         self._finish()

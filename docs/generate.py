@@ -1,0 +1,83 @@
+"""Writes the pages of docs/ that follow from the code; ``--check`` fails where one has drifted."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from oipserver.settings import CORSSettings, ModelParameters, ModelSettings, Settings
+
+FOLDER = Path(__file__).parent
+
+
+def _type_name(annotation: object) -> str:
+    name = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    return (
+        name.replace("typing.", "").replace("oipserver.settings.model.", "").replace("oipserver.settings.server.", "")
+    )
+
+
+def _rows(model: type[BaseModel]) -> Iterable[str]:
+    for name, field in model.model_fields.items():
+        default: Any = field.get_default(call_default_factory=True, validated_data={})
+        shown = "see below" if isinstance(default, BaseModel) else f"`{default!r}`"
+        kind = _type_name(field.annotation).replace("|", "\\|")
+        yield f"| `{name}` | `{kind}` | {shown} | {field.description or ''} |"
+
+
+def _table(title: str, intro: str, model: type[BaseModel]) -> str:
+    head = ["| setting | type | default | meaning |", "|---|---|---|---|"]
+    head = ["| setting | type | default | meaning |", "|---|---|---|---|"]
+    return "\n".join([f"## {title}", "", intro, "", *head, *_rows(model)])
+
+
+def settings_page() -> str:
+    """docs/settings.md from the field descriptions."""
+    return (
+        "\n\n".join(
+            [
+                "# Settings",
+                "<!-- Written by docs/generate.py from the code: change the field descriptions, not this page. -->",
+                "Where a value comes from, first found wins: command line, environment, settings file, default. "
+                "`oipserver config show DIR` prints every value and its source.",
+                _table(
+                    "The server: `settings.json`",
+                    "On the command line `--name-with-dashes`, in the environment `OIPSERVER_NAME` or `MLSERVER_NAME`.",
+                    Settings,
+                ),
+                _table("`cors_settings`", "Access by browsers.", CORSSettings),
+                _table(
+                    "A model: `model-settings.json`",
+                    "In the environment `OIPSERVER_MODEL_NAME` or `MLSERVER_MODEL_NAME`, where the file does not say.",
+                    ModelSettings,
+                ),
+                _table("`parameters` of a model", "Other keys are kept for the runtime.", ModelParameters),
+            ]
+        )
+        + "\n"
+    )
+
+
+PAGES = {"settings.md": settings_page}
+
+
+def main(arguments: list[str]) -> int:
+    """Write every page, or compare it with what is there. Returns the exit code."""
+    drifted = []
+    for name, make in PAGES.items():
+        path, text = FOLDER / name, make()
+        if "--check" not in arguments:
+            path.write_text(text)
+        elif not path.exists() or path.read_text() != text:
+            drifted.append(name)
+    for name in drifted:
+        print(f"docs/{name} has drifted from the code: run python docs/generate.py", file=sys.stderr)  # noqa: T201
+    return 1 if drifted else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
