@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pydantic
+from pydantic_core import PydanticSerializationError, to_json
+
+from ..errors import InternalError, NotFoundError
+from ..handlers import CustomHandler, get_custom_handlers
+from ..model import MLModel
+from .binding import Binding
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +47,73 @@ class HandlerResponse:
     body: bytes = b""
     media_type: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict)
+
+
+def find_handlers(model: MLModel) -> list[HandlerRoute]:
+    """The custom handlers of ``model``, by name."""
+    return [
+        HandlerRoute(method.__name__, handler.rest_path, handler.rest_method)
+        for handler, method in get_custom_handlers(model)
+    ]
+
+
+async def call_handler(model: MLModel, request: HandlerRequest) -> HandlerResponse:
+    """Call a custom handler of ``model``; one that is not ``async`` runs in a thread.
+
+    Raises NotFoundError where the model has no such handler, InvalidArgumentError naming an argument that is missing
+    or wrong, InternalError for an answer that has no form on the wire, and whatever the handler raises.
+    """
+    found = [(mark, method) for mark, method in get_custom_handlers(model) if method.__name__ == request.name]
+    if not found:
+        raise NotFoundError(f"model '{model.name}' has no handler '{request.name}'")
+    handler, method = found[0]
+    arguments = _binding(handler, getattr(method, "__func__", method)).arguments_of(request)
+    if inspect.iscoroutinefunction(method):
+        result = await method(**arguments)
+    else:
+        result = await asyncio.to_thread(method, **arguments)
+        if inspect.isawaitable(result):
+            result = await result
+    return _response(result, f"handler '{request.name}' of model '{model.name}'")
+
+
+@lru_cache(maxsize=1024)
+def _binding(handler: CustomHandler, function: Callable[..., Any]) -> Binding:
+    return Binding(handler, function)
+
+
+def _response(result: Any, place: str) -> HandlerResponse:
+    if isinstance(result, HandlerResponse):
+        return result
+    if isinstance(result, (bytes, bytearray, memoryview)):
+        return HandlerResponse(body=bytes(result), media_type="application/octet-stream")
+    if hasattr(result, "raw_headers") and hasattr(result, "status_code"):
+        return _from_framework(result, place)
+    try:
+        return HandlerResponse(body=_json(result))
+    except PydanticSerializationError as error:
+        raise InternalError(f"{place} returned a {type(result).__name__} that has no form in JSON: {error}") from error
+
+
+def _from_framework(result: Any, place: str) -> HandlerResponse:
+    """What a response object of the web framework holds; it need not be imported to be understood."""
+    body = getattr(result, "body", None)
+    if body is None:
+        raise InternalError(f"{place} returned a {type(result).__name__}; only responses with a body are possible")
+    headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in result.raw_headers}
+    headers.pop("content-length", None)
+    media_type = headers.pop("content-type", "application/octet-stream")
+    return HandlerResponse(result.status_code, bytes(body), media_type, headers)
+
+
+def _json(result: Any) -> bytes:
+    """``result`` as JSON: pydantic models without what is unset or None, NaN as null, arrays as lists."""
+    if isinstance(result, pydantic.BaseModel):
+        return result.model_dump_json(by_alias=True, exclude_unset=True, exclude_none=True).encode()
+    return to_json(result, by_alias=True, exclude_none=True, inf_nan_mode="null", fallback=_plain)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.tolist()
+    raise PydanticSerializationError(f"{type(value).__name__} is not JSON serializable")

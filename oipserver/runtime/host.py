@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from time import monotonic_ns
 from typing import Any
 
-from ..errors import InternalError, InvalidArgumentError, ModelLoadError, OIPError, UnsupportedError
+from ..errors import (
+    InternalError,
+    InvalidArgumentError,
+    MLServerError,
+    ModelLoadError,
+    OIPError,
+    UnsupportedError,
+)
 from ..model import MLModel, has_fast_path, streams
 from ..protocol import InferRequest, InferResponse, ModelMetadata, TensorMetadata, Timings
 from ..settings import ModelSettings
 from ..tensor import Tensor
 from ..types import InferenceRequest, InferenceResponse, MetadataTensor, from_public, to_public
+from .handlers import HandlerRequest, HandlerResponse, call_handler, find_handlers
 from .resolve import resolve_class
 
 _log = logging.getLogger(__name__)
@@ -22,7 +30,7 @@ _log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class ModelFace:
     """What the rest of the server needs to know of a loaded model, wherever it was loaded. Plain data: it crosses
-    process boundaries."""
+    process boundaries. ``details["handlers"]`` lists its custom handlers, each the fields of a HandlerRoute."""
 
     metadata: ModelMetadata
     fast: bool = False
@@ -94,6 +102,7 @@ class ModelHost:
             streams=streams(model),
             instances=getattr(model, "instances", 1),
             execution_provider=getattr(model, "execution_provider", ""),
+            details={"handlers": [asdict(route) for route in find_handlers(model)]},
         )
 
     def infer_now(self, request: InferRequest) -> InferResponse:
@@ -145,6 +154,15 @@ class ModelHost:
         except Exception as error:
             raise self._failure(error) from error
 
+    async def call_handler(self, request: HandlerRequest) -> HandlerResponse:
+        """Answer a call of one of the model's custom handlers. Raises OIPError."""
+        try:
+            return await call_handler(self.model, request)
+        except OIPError:
+            raise
+        except Exception as error:
+            raise self._failure(error) from error
+
     def _finish(self, answer: object, request: InferRequest, start: int, end: int) -> InferResponse:
         if not isinstance(answer, InferenceResponse):
             raise InternalError(
@@ -171,6 +189,9 @@ class ModelHost:
         name = self._settings.name
         if isinstance(error, NotImplementedError):
             return UnsupportedError(f"model '{name}' does not do that: {error}")
+        status = getattr(error, "status_code", None)
+        if isinstance(status, int) and 400 <= status < 600:  # meant for the caller, whichever library's error it is
+            return MLServerError(str(getattr(error, "detail", error)), status)
         _log.error("model '%s' raised %s", name, type(error).__name__, exc_info=error)
         return InternalError(f"model '{name}' failed: {type(error).__name__}: {error}")
 
