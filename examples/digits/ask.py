@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 import numpy as np
@@ -18,8 +19,11 @@ def main() -> None:
     images = held_out["pixels"].reshape(-1, 1, 8, 8) / 16
     tensor = {"name": "image", "shape": images.shape, "datatype": "FP32", "data": images.ravel().tolist()}
     body = json.dumps({"inputs": [tensor]}).encode()
-    with urlopen(Request(f"{server}/v2/models/digits/infer", body, {"Content-Type": "application/json"})) as answer:
-        output = json.load(answer)["outputs"][0]
+    try:
+        with urlopen(Request(f"{server}/v2/models/digits/infer", body, {"Content-Type": "application/json"})) as answer:
+            output = json.load(answer)["outputs"][0]
+    except URLError as error:
+        sys.exit(f"no answer from {server}: {error.reason}")
     digits = np.reshape(output["data"], output["shape"]).argmax(axis=1)
     right = int((digits == held_out["labels"]).sum())
     print(f"{right} of {len(digits)} right: {right / len(digits):.1%}")

@@ -54,6 +54,9 @@ def export(pipeline: Pipeline) -> None:
         naming="",
     )
     model.ir_version = IR_VERSION
+    # These two differ from run to run otherwise.
+    model.graph.name = "text"
+    model.opset_import.sort(key=lambda opset: opset.domain)
     onnx.save(model, HERE / "model.onnx")
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import io
 import logging
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from oipserver.errors import ModelLoadError
@@ -18,11 +21,14 @@ _log = logging.getLogger(__name__)
 
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
-_TAKES_DEVICE_ID = (CUDA, "TensorrtExecutionProvider", "ROCMExecutionProvider", "MIGraphXExecutionProvider")
+_NVIDIA = (CUDA, "TensorrtExecutionProvider")
+_TAKES_DEVICE_ID = (*_NVIDIA, "ROCMExecutionProvider", "MIGraphXExecutionProvider")
 # They all own the folder "onnxruntime": pip lets them overwrite each other without a word.
 _DISTRIBUTIONS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml")
 
 Provider = tuple[str, dict[str, str]]
+
+_preload_lock = Lock()
 
 
 def import_onnxruntime(model: str) -> Any:
@@ -81,29 +87,42 @@ def default_providers(ort: Any, model: str) -> list[Provider]:
     return [(CUDA, {}), (CPU, {})]
 
 
-def check_available(ort: Any, providers: Sequence[Provider], model: str) -> None:
-    """Raises ModelLoadError for a provider that this build of onnxruntime does not have."""
+def check_possible(ort: Any, providers: Sequence[Provider], model: str) -> None:
+    """Raises ModelLoadError for a provider that cannot start, where that can be told without trying.
+
+    Trying would end in the same error, after lines of onnxruntime's own on stderr.
+    """
     available = ort.get_available_providers()
-    for name, _ in providers:
-        if name in available:
-            continue
-        mend = (
-            'Mend it:\n  pip uninstall -y onnxruntime\n  pip install "oipserver[gpu]"    '
-            '(or "oipserver[cuda]" to bring the CUDA libraries as well)'
-            if name == CUDA
-            else "Install the onnxruntime build that has it, or change parameters.extra.providers"
-        )
-        raise ModelLoadError(
-            f"model '{model}': execution provider '{name}' was asked for, but the installed onnxruntime "
-            f"{ort.__version__} was built without it; it has {', '.join(available)}. {mend}"
-        )
+    for name, options in providers:
+        if name not in available:
+            raise _not_built_in(ort, name, model)
+        if name in _NVIDIA and driver_obstacle():
+            raise not_obtained(ort, (name, options), model)
 
 
-def prepare(ort: Any, providers: Sequence[Provider]) -> None:
+def _not_built_in(ort: Any, name: str, model: str) -> ModelLoadError:
+    mend = (
+        'Mend it:\n  pip uninstall -y onnxruntime\n  pip install "oipserver[gpu]"    '
+        '(or "oipserver[cuda]" to bring the CUDA libraries as well)'
+        if name == CUDA
+        else "Install the onnxruntime build that has it, or change parameters.extra.providers"
+    )
+    return ModelLoadError(
+        f"model '{model}': execution provider '{name}' was asked for, but the installed onnxruntime "
+        f"{ort.__version__} was built without it; it has {', '.join(ort.get_available_providers())}. {mend}"
+    )
+
+
+def preload(ort: Any, providers: Sequence[Provider]) -> None:
     """Load the CUDA libraries that came as Python packages, so that the provider finds them."""
-    if any(name in (CUDA, "TensorrtExecutionProvider") for name, _ in providers) and hasattr(ort, "preload_dlls"):
-        # It prints what it cannot find and goes on; the reason is found again, in one line, by provider_obstacle.
-        ort.preload_dlls()
+    if any(name in _NVIDIA for name, _ in providers) and hasattr(ort, "preload_dlls"):
+        # It prints what it cannot find and goes on; provider_obstacle finds the reason again, in one line. The lock is
+        # there because two threads that redirect one stdout would not put it back.
+        said = io.StringIO()
+        with _preload_lock, redirect_stdout(said):
+            ort.preload_dlls()
+        if said.getvalue():
+            _log.debug("onnxruntime.preload_dlls: %s", said.getvalue().strip())
 
 
 def not_obtained(ort: Any, missing: Provider, model: str) -> ModelLoadError:
@@ -117,11 +136,11 @@ def not_obtained(ort: Any, missing: Provider, model: str) -> ModelLoadError:
 
 def provider_obstacle(ort: Any, name: str, options: dict[str, str]) -> str:
     """Why provider ``name`` did not start, found by loading what it loads, and how to mend it."""
-    if name != CUDA:
-        return "see its log lines on stderr; it was compiled in, so a library or device of it is missing"
-    obstacle = driver_obstacle()
+    obstacle = driver_obstacle() if name in _NVIDIA else ""
     if obstacle:
         return obstacle
+    if name != CUDA:
+        return "see its log lines on stderr; it was compiled in, so a library or device of it is missing"
     built_for = getattr(ort, "cuda_version", "") or "the CUDA version it was built for"
     folder = Path(ort.__file__).parent / "capi"
     try:

@@ -17,12 +17,12 @@ from .options import OnnxOptions, apply_options, read_options
 from .providers import (
     CPU,
     Provider,
-    check_available,
+    check_possible,
     default_providers,
     explicit_providers,
     import_onnxruntime,
     not_obtained,
-    prepare,
+    preload,
     provider_obstacle,
 )
 from .threads import ThreadBudget, usable_cores
@@ -100,7 +100,7 @@ def _run_options(ort: Any, options: OnnxOptions, model: str) -> Any | None:
 def _open(ort: Any, options: OnnxOptions, path: Path, session_options: Any, model: str) -> Any:
     asked = explicit_providers(options)
     if asked is not None:
-        check_available(ort, asked, model)
+        check_possible(ort, asked, model)
         session = _create(ort, path, session_options, asked, model)
         obtained = session.get_providers()
         for provider in asked:
@@ -116,7 +116,7 @@ def _open(ort: Any, options: OnnxOptions, path: Path, session_options: Any, mode
 
 
 def _create(ort: Any, path: Path, session_options: Any, providers: list[Provider], model: str) -> Any:
-    prepare(ort, providers)
+    preload(ort, providers)
     try:
         # Its own fallback prints a banner to stdout and hides the reason; what was obtained is compared instead.
         return ort.InferenceSession(
