@@ -5,8 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
 
+from ..errors import UnsupportedError
 from ..protocol import InferRequest, InferResponse
 from ..runtime import ModelFace
+from ..runtime.handlers import HandlerRequest, HandlerResponse
 
 
 class Executor(ABC):
@@ -55,6 +57,10 @@ class Executor(ABC):
     @abstractmethod
     def stream(self, request: InferRequest) -> AsyncIterator[InferResponse]:
         """Run ``request`` and yield what the model answers, as it comes. Raises OIPError, also after some answers."""
+
+    async def call_handler(self, request: HandlerRequest) -> HandlerResponse:
+        """Call a custom handler of the model. Raises OIPError."""
+        raise UnsupportedError(f"custom handler '{request.name}': this executor calls none")
 
     def execute_here(self, request: InferRequest) -> InferResponse | None:
         """Run ``request`` in the calling thread, whichever it is; None where this executor cannot."""

@@ -46,6 +46,11 @@ def set_sink(sink: Sink | None) -> None:
     _sink = sink or _no_sink
 
 
+def emit(event: MetricEvent) -> None:
+    """Hand an event that was recorded elsewhere, in a worker, to this process' sink."""
+    _sink(event)
+
+
 @dataclass(frozen=True, slots=True)
 class CustomMetric:
     """A declared metric. Values are labelled with the model whose code is running."""

@@ -1,0 +1,186 @@
+"""Calls on their way through the pool, as the server holds them; knows no worker and no socket."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ...errors import OIPError
+from ...protocol import InferRequest, InferResponse
+from ...runtime.handlers import HandlerRequest, HandlerResponse
+from ...tensor import Tensor
+from . import messages
+from .frames import FrameError, Kind
+from .memory import Half
+from .messages import Block, Hold
+
+if TYPE_CHECKING:
+    from .model import PoolModel
+
+STREAM_CREDIT = 8  # parts a worker may be ahead of the reader
+
+
+class Call(ABC):
+    """One call of one model. It is answered once, however many workers it takes."""
+
+    __slots__ = ("abandoned", "block", "deaths", "id", "model")
+
+    kind: ClassVar[Kind]
+
+    def __init__(self, id_: int, model: PoolModel) -> None:
+        self.id = id_
+        self.model = model
+        self.block: int | None = None  # where its data lies in the memory of the worker that has it
+        self.deaths = 0  # workers that died while they executed it
+        self.abandoned = False  # nobody waits for it any more
+
+    @abstractmethod
+    def tensors(self) -> Sequence[Tensor]:
+        """The data to hand over."""
+
+    @abstractmethod
+    def meta(self, block: Block) -> object:
+        """The metadata to hand over."""
+
+    @abstractmethod
+    def answer(self, kind: int, meta: Any, inline: memoryview, half: Half, hold: Hold) -> bool:
+        """Take a frame of the answer; True where it was the last. Raises FrameError where it makes no sense."""
+
+    @abstractmethod
+    def fail(self, error: OIPError) -> None:
+        """End the call with ``error``."""
+
+    @property
+    def may_run_again(self) -> bool:
+        """Whether executing it a second time would show to nobody."""
+        return not self.model.stateful
+
+
+class InferCall(Call):
+    """A request with one answer."""
+
+    __slots__ = ("future", "request")
+
+    kind = Kind.INFER
+
+    def __init__(
+        self, id_: int, model: PoolModel, request: InferRequest, future: asyncio.Future[InferResponse]
+    ) -> None:
+        super().__init__(id_, model)
+        self.request = request
+        self.future = future
+
+    def tensors(self) -> Sequence[Tensor]:
+        return self.request.inputs
+
+    def meta(self, block: Block) -> object:
+        return (self.model.key, messages.write_request(self.request, block))
+
+    def answer(self, kind: int, meta: Any, inline: memoryview, half: Half, hold: Hold) -> bool:
+        if kind != Kind.RESULT:
+            raise FrameError(f"a frame of kind {kind} in answer to a request")
+        response, cost = messages.read_response(meta, inline, half, hold, self.request)
+        self.model.observe(cost)
+        if not self.future.done():
+            self.future.set_result(response)
+        return True
+
+    def fail(self, error: OIPError) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+class HandlerCall(Call):
+    """A call of a custom handler, which may do anything: it is never executed twice."""
+
+    __slots__ = ("future", "request")
+
+    kind = Kind.HANDLER
+
+    def __init__(
+        self, id_: int, model: PoolModel, request: HandlerRequest, future: asyncio.Future[HandlerResponse]
+    ) -> None:
+        super().__init__(id_, model)
+        self.request = request
+        self.future = future
+
+    @property
+    def may_run_again(self) -> bool:
+        return False
+
+    def tensors(self) -> Sequence[Tensor]:
+        return [messages.body_tensor(self.request.body)]
+
+    def meta(self, block: Block) -> object:
+        return (self.model.key, messages.write_handler_request(self.request, block))
+
+    def answer(self, kind: int, meta: Any, inline: memoryview, half: Half, hold: Hold) -> bool:
+        if kind != Kind.RESULT:
+            raise FrameError(f"a frame of kind {kind} in answer to a handler's call")
+        response = messages.read_handler_response(meta, inline, half, hold)
+        if not self.future.done():
+            self.future.set_result(response)
+        return True
+
+    def fail(self, error: OIPError) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+class StreamCall(Call):
+    """A request answered in parts, at most STREAM_CREDIT of which wait for the reader."""
+
+    __slots__ = ("_items", "_wake", "answered", "request")
+
+    kind = Kind.STREAM
+
+    def __init__(self, id_: int, model: PoolModel, request: InferRequest) -> None:
+        super().__init__(id_, model)
+        self.request = request
+        self.answered = False
+        self._items: deque[InferResponse | OIPError | None] = deque()
+        self._wake: asyncio.Future[None] | None = None
+
+    @property
+    def may_run_again(self) -> bool:
+        return not self.answered and super().may_run_again
+
+    def tensors(self) -> Sequence[Tensor]:
+        return self.request.inputs
+
+    def meta(self, block: Block) -> object:
+        return (self.model.key, messages.write_request(self.request, block), STREAM_CREDIT)
+
+    def answer(self, kind: int, meta: Any, inline: memoryview, half: Half, hold: Hold) -> bool:
+        if kind == Kind.END:
+            self._put(None)
+            return True
+        if kind != Kind.PART:
+            raise FrameError(f"a frame of kind {kind} in answer to a stream")
+        if len(self._items) >= STREAM_CREDIT:
+            raise FrameError(f"more than {STREAM_CREDIT} parts that were not asked for")
+        response, _ = messages.read_response(meta, inline, half, hold, self.request)
+        self.answered = True
+        self._put(response)
+        return False
+
+    def fail(self, error: OIPError) -> None:
+        self._put(error)
+
+    def _put(self, item: InferResponse | OIPError | None) -> None:
+        self._items.append(item)
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    async def next(self) -> InferResponse | None:
+        """The next part, None at the end. Raises OIPError."""
+        while not self._items:
+            self._wake = asyncio.get_running_loop().create_future()
+            await self._wake
+        item = self._items.popleft()
+        if isinstance(item, OIPError):
+            raise item
+        return item

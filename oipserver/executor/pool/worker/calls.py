@@ -1,0 +1,301 @@
+"""Calls of models in a worker: from a request frame to the answer's, and everything that is held in between."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import weakref
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ....errors import Code, InternalError, OIPError
+from ....protocol import InferRequest, InferResponse
+from ....runtime import ModelFace, ModelHost
+from ....settings import ModelSettings
+from ....telemetry.context import model_context
+from .. import messages
+from ..frames import Kind, encode
+from ..memory import SharedMemory
+from ..messages import Cost
+from .meter import metered
+from .outbox import Outbox
+
+_log = logging.getLogger(__name__)
+
+Reply = tuple[Kind, list[Any], Sequence[bytes | memoryview]]  # kind, metadata and inline data of a frame
+
+
+@dataclass(slots=True)
+class LoadedModel:
+    """A model and the calls of it that are under way."""
+
+    host: ModelHost
+    face: ModelFace
+    settings: ModelSettings
+    threads: ThreadPoolExecutor | None
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+
+class Lease:
+    """Knows whether anything still refers to a request's data in shared memory.
+
+    A model may keep an input for as long as it likes: the memory is not used again before it lets go.
+    """
+
+    __slots__ = ("_on_late", "_ref", "held", "late")
+
+    def __init__(self, on_late: Callable[[], None]) -> None:
+        self._on_late = on_late
+        self._ref: weakref.ref[Any] | None = None
+        self.held = False
+        self.late = False
+
+    def hold(self, root: np.ndarray[Any, Any], _: int) -> None:
+        """Watch ``root``, which every view of the data keeps alive."""
+        self.held = True
+        self._ref = weakref.ref(root, self._gone)
+
+    def _gone(self, _: object) -> None:
+        self.held = False
+        if self.late:
+            self._on_late()
+
+    def watch(self) -> None:
+        """Tell when it is let go, the answer having been sent before."""
+        self.late = True
+        if not self.held:
+            self._on_late()
+
+
+class Credit:
+    """How many parts of a stream may still be sent before the reader has read some."""
+
+    def __init__(self, parts: int) -> None:
+        self._parts = parts
+        self._more = asyncio.Event()
+
+    def add(self, parts: int) -> None:
+        """Allow so many more."""
+        self._parts += parts
+        self._more.set()
+
+    async def take(self) -> None:
+        """Use one, waiting for it."""
+        while not self._parts:
+            self._more.clear()
+            await self._more.wait()
+        self._parts -= 1
+
+
+class Calls:
+    """Runs calls. A model with the fast path runs at once in the loop's own thread, all others as tasks."""
+
+    def __init__(self, memory: SharedMemory, outbox: Outbox, loop: asyncio.AbstractEventLoop) -> None:
+        self.models: dict[int, LoadedModel] = {}
+        self._memory = memory
+        self._outbox = outbox
+        self._loop = loop
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._credits: dict[int, Credit] = {}
+        self._late: dict[int, Lease] = {}  # answered calls whose data a model keeps
+
+    # -- frames --------------------------------------------------------------------------------------------------
+
+    def infer(self, id_: int, meta: Any, inline: memoryview) -> None:
+        """A request with one answer."""
+        model, lease = self._model(id_, meta[0])
+        if model is None:
+            return
+        request = self._request(model, meta[1], inline, lease)
+        if model.face.fast and model.threads is None:
+            entry = self._memory.board.begin(id_)
+            reply = self._run_now(model, request)
+            del request
+            self._reply(id_, lease, *reply)
+            self._memory.board.end(entry)
+        else:
+            self._start(id_, model, lease, partial(self._infer, id_, model, request))
+
+    def stream(self, id_: int, meta: Any, inline: memoryview) -> None:
+        """A request answered in parts."""
+        model, lease = self._model(id_, meta[0])
+        if model is not None:
+            credit = self._credits[id_] = Credit(meta[2])
+            request = self._request(model, meta[1], inline, lease)
+            self._start(id_, model, lease, partial(self._stream, id_, model, credit, request))
+
+    def handler(self, id_: int, meta: Any, inline: memoryview) -> None:
+        """A call of a custom handler."""
+        model, lease = self._model(id_, meta[0])
+        if model is not None:
+            request = messages.read_handler_request(meta[1], inline, self._memory.requests, lease.hold)
+            self._start(id_, model, lease, lambda: self._handler(model, request))
+
+    def cancel(self, id_: int, _: Any, __: memoryview) -> None:
+        """Nobody waits for this call any more: stop it where that is possible."""
+        task = self._tasks.get(id_)
+        if task is not None:
+            task.cancel()
+
+    def credit(self, id_: int, parts: Any, _: memoryview) -> None:
+        """The reader of a stream is ready for so many more parts."""
+        credit = self._credits.get(id_)
+        if credit is not None:
+            credit.add(parts)
+
+    def release(self, _: int, starts: Any, __: memoryview) -> None:
+        """The server has used up the answers that lie there."""
+        for start in starts:
+            self._memory.answers.free(start)
+
+    async def end_of(self, key: int) -> None:
+        """Stop what still runs of a model that is leaving; its callers have gone before."""
+        model = self.models.get(key)
+        tasks = list(model.tasks) if model else []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # -- running -------------------------------------------------------------------------------------------------
+
+    def _model(self, id_: int, key: int) -> tuple[LoadedModel | None, Lease]:
+        lease = Lease(partial(self._let_go, id_))
+        model = self.models.get(key)
+        if model is None:
+            self._reply(id_, lease, *_error(Code.UNAVAILABLE, "the model is not loaded in this worker"))
+        elif not self._memory.board.vacant:
+            self._reply(id_, lease, *_error(Code.RESOURCE_EXHAUSTED, "this worker executes too many calls; try later"))
+            model = None
+        return model, lease
+
+    def _request(self, model: LoadedModel, meta: Any, inline: memoryview, lease: Lease) -> InferRequest:
+        settings = model.settings
+        return messages.read_request(meta, inline, self._memory.requests, lease.hold, settings.name, settings.version)
+
+    def _run_now(self, model: LoadedModel, request: InferRequest) -> Reply:
+        try:
+            with model_context(model.settings.name, model.settings.version):
+                response = model.host.infer_now(request)
+            timings = response.timings
+            busy = timings.infer_end - timings.infer_start if timings else 0
+            return self._answer(Kind.RESULT, response, Cost(busy))
+        except BaseException as error:
+            return _failure(model, error)
+
+    def _start(
+        self,
+        id_: int,
+        model: LoadedModel,
+        lease: Lease,
+        work: Callable[[], Coroutine[Any, Any, Reply]],
+    ) -> None:
+        task = self._loop.create_task(self._run(id_, model, lease, work))
+        self._tasks[id_] = task
+        model.tasks.add(task)
+        task.add_done_callback(partial(self._finished, id_, model, lease))
+
+    async def _run(
+        self,
+        id_: int,
+        model: LoadedModel,
+        lease: Lease,
+        work: Callable[[], Awaitable[Reply]],
+    ) -> None:
+        entry = self._memory.board.begin(id_)
+        try:
+            with model_context(model.settings.name, model.settings.version):
+                try:
+                    reply = await work()
+                except asyncio.CancelledError:
+                    raise
+                except BaseException as error:
+                    reply = _failure(model, error)
+            del work  # it holds the request
+            self._reply(id_, lease, *reply)
+        finally:
+            self._memory.board.end(entry)
+
+    def _finished(self, id_: int, model: LoadedModel, lease: Lease, task: asyncio.Task[None]) -> None:
+        del self._tasks[id_]
+        model.tasks.discard(task)
+        self._credits.pop(id_, None)
+        if task.cancelled():
+            self._reply(id_, lease, *_error(Code.CANCELLED, "the call was cancelled"))
+        elif (error := task.exception()) is not None:
+            _log.error("a call of model '%s' was lost", model.settings.name, exc_info=error)
+            self._reply(id_, lease, *_failure(model, error))
+
+    async def _infer(self, id_: int, model: LoadedModel, request: InferRequest) -> Reply:
+        cost = Cost()
+        if model.threads is not None:
+            response = await self._loop.run_in_executor(model.threads, model.host.infer_now, request)
+        else:
+            response = await metered(model.host.infer(request), cost)
+        return self._answer(Kind.RESULT, response, cost)
+
+    async def _stream(self, id_: int, model: LoadedModel, credit: Credit, request: InferRequest) -> Reply:
+        answers = model.host.stream(request)
+        del request
+        async with aclosing(answers):  # type: ignore[type-var]  # an async generator behind its interface
+            async for response in answers:
+                await credit.take()
+                self._outbox.send(self._frame(id_, *self._answer(Kind.PART, response, Cost())))
+                del response
+                await asyncio.sleep(0)  # let a CANCEL be read, however eagerly the model produces
+        return Kind.END, [False], ()
+
+    async def _handler(self, model: LoadedModel, request: Any) -> Reply:
+        response = await model.host.call_handler(request)
+        block = messages.place([messages.body_tensor(response.body)], self._memory.answers)
+        return Kind.RESULT, messages.write_handler_response(response, block), block.inline
+
+    # -- answers -------------------------------------------------------------------------------------------------
+
+    def _answer(self, kind: Kind, response: InferResponse, cost: Cost) -> Reply:
+        block = messages.place(response.outputs, self._memory.answers)
+        return kind, messages.write_response(response, block, cost), block.inline
+
+    def _frame(self, id_: int, kind: Kind, meta: list[Any], inline: Sequence[bytes | memoryview]) -> bytes:
+        """A frame of an answer. Raises InternalError where the answer's metadata cannot be sent."""
+        try:
+            return encode(kind, id_, meta, *inline)
+        except (TypeError, ValueError) as error:
+            start = meta[1][0]
+            if start >= 0:
+                self._memory.answers.free(start)
+            raise InternalError(f"the model's answer cannot be sent: {error}") from None
+
+    def _reply(self, id_: int, lease: Lease, kind: Kind, meta: list[Any], inline: Sequence[bytes | memoryview]) -> None:
+        """Send the last frame of a call. Its first item tells whether the request's data is free again."""
+        held = lease.held
+        meta[0] = not held
+        try:
+            frame = self._frame(id_, kind, meta, inline)
+        except InternalError as error:
+            frame = encode(Kind.ERROR, id_, [not held, error.code.value, error.message, None])
+        self._outbox.send(frame)
+        if held:
+            self._late[id_] = lease
+            lease.watch()
+
+    def _let_go(self, id_: int) -> None:
+        if self._late.pop(id_, None) is not None:
+            self._outbox.post(encode(Kind.RELEASE, id_))
+
+
+def _error(code: Code, message: str, retry_after: float | None = None) -> Reply:
+    return Kind.ERROR, [True, code.value, message, retry_after], ()
+
+
+def _failure(model: LoadedModel, error: BaseException) -> Reply:
+    if isinstance(error, OIPError):
+        return _error(error.code, error.message, error.retry_after)
+    name = model.settings.name
+    _log.error("an answer of model '%s' could not be used", name, exc_info=error)
+    return _error(Code.INTERNAL, f"model '{name}' failed: {type(error).__name__}: {error}")

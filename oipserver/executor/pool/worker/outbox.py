@@ -1,0 +1,41 @@
+"""The worker's sending side: frames from any thread, in order, even from a thread that is already sending."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections import deque
+from threading import Lock
+
+
+class Outbox:
+    """Sends frames, waiting while the socket is full: a worker that is not read has nothing better to do."""
+
+    def __init__(self, sock: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
+        self._socket = sock
+        self._loop = loop
+        self._frames: deque[bytes] = deque()
+        self._sending = Lock()
+
+    def send(self, frame: bytes) -> None:
+        """Send a frame now, or leave it to the thread that is sending already."""
+        self._frames.append(frame)
+        self._flush()
+
+    def post(self, frame: bytes) -> None:
+        """Send a frame soon; may be called from a finaliser, wherever it happens to run."""
+        self._frames.append(frame)
+        self._loop.call_soon_threadsafe(self._flush)
+
+    def _flush(self) -> None:
+        # Whoever holds the lock sends everything; whoever finds it taken may go, since the holder looks again after
+        # giving it back. A finaliser or log line in the middle of a send thus cannot wait for itself.
+        while self._frames and self._sending.acquire(blocking=False):
+            try:
+                while self._frames:
+                    self._socket.sendall(self._frames.popleft())
+            except OSError:
+                os._exit(1)  # the server is gone
+            finally:
+                self._sending.release()
