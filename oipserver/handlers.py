@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -41,8 +42,13 @@ def register_custom_handler(handler: CustomHandler, method: Callable[..., Any]) 
     setattr(method, _MARK, handler)
 
 
+@lru_cache(maxsize=1024)
+def marked_methods(kind: type) -> dict[str, CustomHandler]:
+    """The marks of a model class's custom handlers, by method name and in its order."""
+    marks = {name: getattr(getattr(kind, name, None), _MARK, None) for name in sorted(dir(kind))}
+    return {name: mark for name, mark in marks.items() if isinstance(mark, CustomHandler)}
+
+
 def get_custom_handlers(model: MLModel) -> list[tuple[CustomHandler, Callable[..., Any]]]:
-    """The marked methods of ``model``, by name, each with its mark."""
-    kind = type(model)
-    marks = {name: getattr(getattr(kind, name, None), _MARK, None) for name in dir(kind)}
-    return [(mark, getattr(model, name)) for name, mark in sorted(marks.items()) if isinstance(mark, CustomHandler)]
+    """The custom handlers of ``model``: marks and methods, in order of the methods' names."""
+    return [(mark, getattr(model, name)) for name, mark in marked_methods(type(model)).items()]

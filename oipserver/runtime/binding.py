@@ -40,15 +40,19 @@ class Argument:
 
 
 class Binding:
-    """The arguments of one handler, ready to be filled from requests."""
+    """The arguments of one handler, ready to be filled from requests.
 
-    def __init__(self, handler: CustomHandler, method: Callable[..., Any]) -> None:
+    Raises TypeError or NameError for a signature that cannot be understood.
+    """
+
+    def __init__(self, handler: CustomHandler, function: Callable[..., Any], takes_self: bool) -> None:
         self._handler = handler
         path_names = set(_PATH_NAME.findall(handler.rest_path))
-        hints = get_type_hints(method, include_extras=True)
+        hints = get_type_hints(function, include_extras=True)
+        parameters = list(inspect.signature(function).parameters.values())
         arguments = [
             _argument(parameter, hints.get(parameter.name, Any), path_names)
-            for parameter in inspect.signature(method).parameters.values()
+            for parameter in (parameters[1:] if takes_self else parameters)
             if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
         ]
         self.arguments = _with_body(arguments, handler.rest_method)
@@ -176,8 +180,7 @@ def _with_body(arguments: list[Argument], verb: str) -> list[Argument]:
     ]
 
 
-# FastAPI's markers are understood by name, so that handlers written with them work where FastAPI is not even imported
-# by anybody else.
+# FastAPI's markers are understood by name: handlers are written with them, but nothing here needs FastAPI.
 _MARKERS: Mapping[str, Source] = {"Body": "body", "Query": "query", "Header": "header", "Path": "path"}
 
 

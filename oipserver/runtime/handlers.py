@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -14,7 +13,7 @@ import pydantic
 from pydantic_core import PydanticSerializationError, to_json
 
 from ..errors import InternalError, NotFoundError
-from ..handlers import CustomHandler, get_custom_handlers
+from ..handlers import marked_methods
 from ..model import MLModel
 from .binding import Binding
 
@@ -50,11 +49,12 @@ class HandlerResponse:
 
 
 def find_handlers(model: MLModel) -> list[HandlerRoute]:
-    """The custom handlers of ``model``, by name."""
-    return [
-        HandlerRoute(method.__name__, handler.rest_path, handler.rest_method)
-        for handler, method in get_custom_handlers(model)
-    ]
+    """The custom handlers of ``model``, by name. Raises TypeError for one whose signature cannot be bound."""
+    routes = []
+    for name, mark in marked_methods(type(model)).items():
+        _binding(type(model), name)  # a mistake in a signature is found when the model is loaded
+        routes.append(HandlerRoute(name, mark.rest_path, mark.rest_method))
+    return routes
 
 
 async def call_handler(model: MLModel, request: HandlerRequest) -> HandlerResponse:
@@ -63,11 +63,10 @@ async def call_handler(model: MLModel, request: HandlerRequest) -> HandlerRespon
     Raises NotFoundError where the model has no such handler, InvalidArgumentError naming an argument that is missing
     or wrong, InternalError for an answer that has no form on the wire, and whatever the handler raises.
     """
-    found = [(mark, method) for mark, method in get_custom_handlers(model) if method.__name__ == request.name]
-    if not found:
+    if request.name not in marked_methods(type(model)):
         raise NotFoundError(f"model '{model.name}' has no handler '{request.name}'")
-    handler, method = found[0]
-    arguments = _binding(handler, getattr(method, "__func__", method)).arguments_of(request)
+    arguments = _binding(type(model), request.name).arguments_of(request)
+    method = getattr(model, request.name)
     if inspect.iscoroutinefunction(method):
         result = await method(**arguments)
     else:
@@ -78,8 +77,9 @@ async def call_handler(model: MLModel, request: HandlerRequest) -> HandlerRespon
 
 
 @lru_cache(maxsize=1024)
-def _binding(handler: CustomHandler, function: Callable[..., Any]) -> Binding:
-    return Binding(handler, function)
+def _binding(kind: type, name: str) -> Binding:
+    takes_self = inspect.isfunction(inspect.getattr_static(kind, name))
+    return Binding(marked_methods(kind)[name], getattr(kind, name), takes_self)
 
 
 def _response(result: Any, place: str) -> HandlerResponse:

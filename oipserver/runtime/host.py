@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass, field
@@ -18,6 +19,7 @@ from ..errors import (
 )
 from ..model import MLModel, has_fast_path, streams
 from ..protocol import InferRequest, InferResponse, ModelMetadata, TensorMetadata, Timings
+from ..protocol.v2_json import read_request
 from ..settings import ModelSettings
 from ..tensor import Tensor
 from ..types import InferenceRequest, InferenceResponse, MetadataTensor, from_public, to_public
@@ -68,12 +70,30 @@ class ModelHost:
                 raise ModelLoadError(f"model '{name}': load() returned False")
             model.ready = True
             self._model, self._fast = model, has_fast_path(model)
+            await self._warm_up()
             return await self._face(model)
         except OIPError:
             raise
         except Exception as error:
             _log.exception("model '%s' failed to load", name)
             raise ModelLoadError(f"model '{name}' failed to load: {type(error).__name__}: {error}") from error
+
+    async def _warm_up(self) -> None:
+        """Run the settings' warm-up requests: no caller pays for what a model does only once.
+
+        Raises ModelLoadError saying which one failed and why; the model is unloaded then.
+        """
+        name = self._settings.name
+        for number, raw in enumerate(self._settings.warmup, start=1):
+            try:
+                request, _ = read_request(raw, name)
+                if self._fast:
+                    await asyncio.to_thread(self.infer_now, request)
+                else:
+                    await self.infer(request)
+            except OIPError as error:
+                await self.unload()
+                raise ModelLoadError(f"model '{name}': warm-up request {number} failed: {error.message}") from error
 
     async def unload(self) -> None:
         """Let the model release what it took. What it raises is logged: the model is gone either way."""

@@ -7,10 +7,12 @@ import sys
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from types import ModuleType
 
 from ..errors import ModelLoadError
 from ..model import MLModel, Placement
 from ..settings import ModelSettings
+from .user_code import forget, holds_module, import_from
 
 _ENTRY_POINT_GROUP = "oipserver.runtimes"
 
@@ -63,12 +65,8 @@ def _import_class(settings: ModelSettings) -> object:
             f"model '{settings.name}': no runtime is called '{implementation}'; known are "
             f"{', '.join(sorted(_runtimes()))}, or give module.Class"
         )
-    if settings.source:
-        folder = str(Path(settings.source).parent)
-        if folder not in sys.path:
-            sys.path.insert(0, folder)
     try:
-        module = importlib.import_module(module_name)
+        module = _import_module(settings, module_name)
     except Exception as error:
         raise ModelLoadError(
             f"model '{settings.name}': cannot import '{module_name}': {type(error).__name__}: {error}"
@@ -77,3 +75,19 @@ def _import_class(settings: ModelSettings) -> object:
         return getattr(module, class_name)
     except AttributeError:
         raise ModelLoadError(f"model '{settings.name}': module '{module_name}' has no class '{class_name}'") from None
+
+
+def _import_module(settings: ModelSettings, name: str) -> ModuleType:
+    """A module beside the settings file, apart from all others of its name; else any that can be imported."""
+    if settings.source:
+        folder = Path(settings.source).resolve().parent
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))  # for what is named inside artefacts, as pickles do
+        if holds_module(folder, name):
+            return import_from(folder, name, settings.name)
+    return importlib.import_module(name)
+
+
+def release_class(kind: type[MLModel]) -> None:
+    """Let go of the modules that were imported for ``kind`` alone; its instances go on working."""
+    forget(kind.__module__)
