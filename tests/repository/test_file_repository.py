@@ -257,7 +257,7 @@ def test_a_folder_that_cannot_be_read_is_passed_over_unless_it_is_the_root(
     monkeypatch.setattr(os, "scandir", refuse_locked)
     assert found(tmp_path) == [("m", "")]
     assert f"cannot read folder {locked}: Permission denied" in caplog.text
-    with pytest.raises(InvalidArgumentError, match="cannot read folder .*locked: Permission denied"):
+    with pytest.raises(InvalidArgumentError, match=r"cannot read folder .*locked: Permission denied"):
         scan(locked)
 
 
