@@ -51,4 +51,5 @@ def marked_methods(kind: type) -> dict[str, CustomHandler]:
 
 def get_custom_handlers(model: MLModel) -> list[tuple[CustomHandler, Callable[..., Any]]]:
     """The custom handlers of ``model``: marks and methods, in order of the methods' names."""
-    return [(mark, getattr(model, name)) for name, mark in marked_methods(type(model)).items()]
+    kind: type = type(model)
+    return [(mark, getattr(model, name)) for name, mark in marked_methods(kind).items()]

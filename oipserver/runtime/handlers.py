@@ -50,9 +50,10 @@ class HandlerResponse:
 
 def find_handlers(model: MLModel) -> list[HandlerRoute]:
     """The custom handlers of ``model``, by name. Raises TypeError for one whose signature cannot be bound."""
+    kind: type = type(model)
     routes = []
-    for name, mark in marked_methods(type(model)).items():
-        _binding(type(model), name)  # a mistake in a signature is found when the model is loaded
+    for name, mark in marked_methods(kind).items():
+        _binding(kind, name)  # a mistake in a signature is found when the model is loaded
         routes.append(HandlerRoute(name, mark.rest_path, mark.rest_method))
     return routes
 
@@ -63,9 +64,10 @@ async def call_handler(model: MLModel, request: HandlerRequest) -> HandlerRespon
     Raises NotFoundError where the model has no such handler, InvalidArgumentError naming an argument that is missing
     or wrong, InternalError for an answer that has no form on the wire, and whatever the handler raises.
     """
-    if request.name not in marked_methods(type(model)):
+    kind: type = type(model)
+    if request.name not in marked_methods(kind):
         raise NotFoundError(f"model '{model.name}' has no handler '{request.name}'")
-    arguments = _binding(type(model), request.name).arguments_of(request)
+    arguments = _binding(kind, request.name).arguments_of(request)
     method = getattr(model, request.name)
     if inspect.iscoroutinefunction(method):
         result = await method(**arguments)
