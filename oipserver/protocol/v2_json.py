@@ -228,6 +228,7 @@ def _input(item: Any, binary: BinaryCursor | None) -> Tensor:
         shape,
         array=array_from_json(data, datatype, shape, name),
         parameters=parameters or None,
+        text=datatype.kind == "bytes",
     )
 
 
@@ -247,7 +248,8 @@ def _binary_input(
             f"input '{name}' has a 'binary_data_size', but the request carries no binary data: "
             "the header Inference-Header-Content-Length is missing"
         )
-    return Tensor.from_raw(name, datatype, shape, binary.take(size, name), _without(parameters, "binary_data_size") or None)
+    rest = _without(parameters, "binary_data_size")
+    return Tensor.from_raw(name, datatype, shape, binary.take(size, name), rest or None)
 
 
 def _required(item: Mapping[str, Any], member: str, tensor: str) -> object:
