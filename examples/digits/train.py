@@ -39,11 +39,14 @@ class Network(nn.Module):
         return torch.softmax(self.layers(image), dim=1)
 
 
-def load() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Training images, held-out images and their labels."""
+def load() -> tuple[np.ndarray, ...]:
+    """Training images, held-out images, labels of either, and which of scikit-learn's digits are held out."""
     pixels, labels = load_digits(return_X_y=True)
     images = (pixels / 16.0).astype(np.float32).reshape(-1, 1, 8, 8)
-    return tuple(train_test_split(images, labels, test_size=HELD_OUT, random_state=SEED, stratify=labels))
+    split = train_test_split(
+        images, labels, np.arange(len(labels)), test_size=HELD_OUT, random_state=SEED, stratify=labels
+    )
+    return (*split[:4], split[5])
 
 
 def train(images: np.ndarray, labels: np.ndarray) -> Network:
@@ -77,17 +80,25 @@ def export(network: Network, path: Path) -> None:
     onnx.checker.check_model(onnx.load(path), full_check=True)
 
 
-def write_expectations(network: Network, images: np.ndarray, labels: np.ndarray) -> None:
+def write_expectations(network: Network, images: np.ndarray, labels: np.ndarray, indices: np.ndarray) -> None:
     """Write what the network itself says of the held-out images: what a server must answer too."""
     with torch.no_grad():
         probabilities = network(torch.from_numpy(images)).numpy()
-    right = int((probabilities.argmax(axis=1) == labels).sum())
+    predictions = probabilities.argmax(axis=1)
+    right = int((predictions == labels).sum())
     pixels = (images.reshape(-1, 8, 8) * 16).round().astype(np.uint8)
     np.savez_compressed(
         HERE / "heldout.npz", pixels=pixels, labels=labels.astype(np.uint8), probabilities=probabilities
     )
-    accuracy = {"framework": f"torch {torch.__version__.split('+')[0]}", "images": len(labels), "right": right}
-    _write_json("accuracy.json", accuracy | {"accuracy": right / len(labels)})
+    figures = {
+        "framework": f"torch {torch.__version__.split('+')[0]}",
+        "images": len(labels),
+        "right": right,
+        "accuracy": right / len(labels),
+        "held_out_indices": indices.tolist(),
+        "predictions": predictions.tolist(),
+    }
+    _write_json("accuracy.json", figures)
 
     answer = {"name": "probabilities", "shape": [1, 10], "datatype": "FP32", "data": probabilities[0].tolist()}
     expected = {"model_name": "digits", "model_version": "1", "id": "digits-1", "outputs": [answer]}
@@ -107,11 +118,12 @@ def _write_json(name: str, content: object) -> None:
 
 
 def main() -> None:
-    images, held_out, labels, held_out_labels = load()
+    images, held_out, labels, held_out_labels, indices = load()
     network = train(images, labels)
     export(network, HERE / "model.onnx")
-    write_expectations(network, held_out, held_out_labels)
-    print((HERE / "accuracy.json").read_text().strip())
+    write_expectations(network, held_out, held_out_labels, indices)
+    figures = json.loads((HERE / "accuracy.json").read_text())
+    print(f"{figures['right']} of {figures['images']} right: {figures['accuracy']:.1%}")
 
 
 if __name__ == "__main__":
