@@ -26,7 +26,8 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 def configure_logging(settings: Settings) -> None:
     """Send logs of this server and its libraries to standard error as ``settings`` say; may be called again.
 
-    A configuration in ``logging_settings`` is applied on top. Raises InvalidArgumentError where it is broken.
+    What models and libraries log or warn of leaves the same way, from warnings up. A configuration in
+    ``logging_settings`` is applied on top. Raises InvalidArgumentError where it is broken.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.set_name(_HANDLER)
@@ -36,6 +37,8 @@ def configure_logging(settings: Settings) -> None:
     _attach("oipserver", handler, level)
     for library in _LIBRARIES:
         _attach(library, handler, level if settings.debug else max(level, logging.WARNING))
+    _attach("", handler, level if settings.debug else max(level, logging.WARNING))
+    logging.captureWarnings(True)
     if settings.logging_settings is not None:
         _apply(settings.logging_settings)
 
@@ -44,7 +47,7 @@ def _attach(name: str, handler: logging.Handler, level: int) -> None:
     logger = logging.getLogger(name)
     logger.handlers = [each for each in logger.handlers if each.get_name() != _HANDLER] + [handler]
     logger.setLevel(level)
-    logger.propagate = False
+    logger.propagate = False  # the root logger has the handler too
 
 
 def _name_model(record: logging.LogRecord) -> bool:
@@ -80,6 +83,8 @@ class JsonFormatter(logging.Formatter):
             line["model"], line["version"] = model, getattr(record, "model_version", "")
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
+        elif record.exc_text:  # of a worker's record, which brings no traceback to format
+            line["exception"] = record.exc_text
         if record.stack_info:
             line["stack"] = record.stack_info
         line |= {key: value for key, value in vars(record).items() if key not in _STANDARD and key not in line}

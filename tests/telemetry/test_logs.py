@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from oipserver.settings import Settings
 from oipserver.telemetry.context import model_context
 from oipserver.telemetry.logs import JsonFormatter, configure_logging
 
-NAMES = ("oipserver", "uvicorn", "uvicorn.error", "uvicorn.access", "grpc", "oipserver.quiet")
+NAMES = ("", "oipserver", "uvicorn", "uvicorn.error", "uvicorn.access", "grpc", "oipserver.quiet")
 
 
 @pytest.fixture(autouse=True)
@@ -26,6 +27,7 @@ def _restore_loggers() -> Iterator[None]:
         logger = logging.getLogger(name)
         vars(logger).update(state)
         logger.setLevel(level)
+    logging.captureWarnings(False)
 
 
 def configure(**settings: object) -> None:
@@ -89,8 +91,22 @@ def test_a_record_from_a_worker_keeps_its_model(capsys: pytest.CaptureFixture[st
     configure()
     record = logging.makeLogRecord({"msg": "there", "levelname": "INFO", "levelno": 20, "name": "oipserver.worker"})
     record.model, record.model_version = "digits", "1"
+    record.exc_text = "Traceback: of the worker"
     logging.getLogger("oipserver").handle(record)
-    assert "[digits:1]: there" in capsys.readouterr().err
+    assert capsys.readouterr().err.endswith("[digits:1]: there\nTraceback: of the worker\n")
+    assert json.loads(JsonFormatter().format(record))["exception"] == "Traceback: of the worker"
+
+
+def test_what_others_log_and_warn_of_looks_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    configure(use_structured_logging=True)
+    with model_context("digits", "1"):
+        logging.getLogger("my_model").warning("careful")
+        logging.getLogger("my_model").info("not shown")
+        warnings.warn("old", DeprecationWarning, stacklevel=1)
+    first, second = map(json.loads, capsys.readouterr().err.splitlines())
+    assert (first["logger"], first["message"], first["model"]) == ("my_model", "careful", "digits")
+    assert (second["logger"], second["level"]) == ("py.warnings", "warning")
+    assert "DeprecationWarning: old" in second["message"]
 
 
 @pytest.mark.parametrize(
