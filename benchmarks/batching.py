@@ -135,7 +135,7 @@ def table(series: Series) -> str:
 
 def goals(series: Series, alone: Series) -> list[Goal]:
     """What was to be reached, and what was."""
-    found = []
+    found: list[Goal] = []
     ours = (OURS, SETTINGS[OURS][1], BUSY)
     if ours not in series:
         return found

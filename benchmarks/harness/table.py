@@ -14,26 +14,24 @@ def markdown(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """A figure to reach: ``found`` is to be at least, or ``at_most``, ``limit``; None: it was not measured."""
+    """A figure to reach: ``found`` is to be at least, or ``at_most``, ``limit``."""
 
     text: str
     limit: float
-    found: float | None
+    found: float
     spread: str = ""
     at_most: bool = False
     unit: str = "x"
 
     @property
     def verdict(self) -> str:
-        """met, missed or not measured."""
-        if self.found is None:
-            return "not measured"
+        """met or missed."""
         return "met" if (self.found <= self.limit if self.at_most else self.found >= self.limit) else "**missed**"
 
     def row(self) -> list[str]:
         """The goal as a row of the table of goals."""
         sign = "<=" if self.at_most else ">="
-        found = "" if self.found is None else f"{self.spread or f'{self.found:.2f}'} {self.unit}"
+        found = f"{self.spread or f'{self.found:.2f}'} {self.unit}"
         return [self.text, f"{sign} {self.limit:g} {self.unit}", found, self.verdict]
 
 
