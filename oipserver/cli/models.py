@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument("root", metavar="DIR", nargs="?", type=Path, help="folder of models, or one .onnx file")
     parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="how to print [table]")
     namespace = parser.parse(arguments)
+    logging.basicConfig(format="oipserver: warning: %(message)s", level=logging.WARNING)
     root = resolve_settings(namespace.root).root
     scan = asyncio.run(FileModelRepository(root).scan())
     rows = [_row(model) for model in scan.models]

@@ -68,13 +68,13 @@ def _cells(row: ModelRow) -> tuple[str, ...]:
 
 def _complaints(report: StartReport) -> list[str]:
     """Every reason once: a model's own, and problems that no row tells."""
-    told = [f"{_label(row)}: {row.reason}" for row in report.models if row.reason]
     reasons = [row.reason for row in report.models if row.reason]
+    told = [
+        row.reason if f"'{row.name}'" in row.reason else f"model '{row.name}': {row.reason}"
+        for row in report.models
+        if row.reason
+    ]
     return told + [problem for problem in report.problems if not any(reason in problem for reason in reasons)]
-
-
-def _label(row: ModelRow) -> str:
-    return f"{row.name}:{row.version}" if row.version else row.name
 
 
 def _addresses(report: StartReport, metrics_endpoint: str) -> list[tuple[str, str]]:

@@ -18,8 +18,11 @@ _MODEL = "MODEL_"
 _KUBERNETES_NAME = re.compile(r".*SERVICE_(HOST|PORT)(_.*)?|(.*_)?PORT_\d+_(TCP|UDP|SCTP)(_.*)?", re.IGNORECASE)
 _KUBERNETES_VALUE = re.compile(r"(tcp|udp|sctp)://", re.IGNORECASE)
 
-# Variables that others read: the command line of MLServer, its images, and runtimes below their own name.
-_OTHERS = re.compile(r"infer_.*|models_dir|path|model_(onnx|huggingface|alibi|mllib|mlflow)_.*")
+#: Runtimes whose own settings may stand in the environment, as ``MLSERVER_MODEL_<RUNTIME>_<KEY>``.
+RUNTIMES = ("onnx", "huggingface", "sklearn", "xgboost", "lightgbm", "catboost", "mlflow")
+
+# Variables that set nothing here and are no mistake: MLServer's command line and images read some.
+_NO_MISTAKE = re.compile(rf"infer_.*|models_dir|path|model_({'|'.join(RUNTIMES)})_.*")
 
 
 class Environment:
@@ -72,7 +75,7 @@ def _is_kubernetes(variable: str, value: str) -> bool:
 
 
 def _warning(prefix: str, key: str, variable: str, known: set[str]) -> str:
-    if _OTHERS.fullmatch(key):
+    if _NO_MISTAKE.fullmatch(key):
         return ""
     if key in mlserver_names.SERVER:
         return mlserver_names.no_effect(variable, mlserver_names.SERVER[key])

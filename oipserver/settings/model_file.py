@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from ..errors import InvalidArgumentError
 from . import mlserver_names
 from .coercion import explain, parse_text
-from .environment import Environment
+from .environment import RUNTIMES, Environment
 from .json_file import json_kind, read_json_object
 from .model import ModelParameters, ModelSettings
 from .suggestion import closest, did_you_mean
@@ -24,7 +24,7 @@ MODEL_SETTINGS_FILE = "model-settings.json"
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # two letters at least: "c:/" is a drive
 _PATHS = ("uri", "environment_path", "environment_tarball")
-_RUNTIME = re.compile(r"(?:mlserver_|oipserver_)?([a-z0-9]+)(?:\..*)?")
+_RUNTIME = re.compile(rf"(?:mlserver_|oipserver_)?({'|'.join(RUNTIMES)})(?:\..*)?")
 
 Warn = Callable[[str], None]
 _Kind = TypeVar("_Kind", bound=BaseModel)

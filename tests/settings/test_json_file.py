@@ -1,8 +1,12 @@
 """Broken JSON is reported with its place and its cure."""
 
+import json
 from pathlib import Path
 
 import pytest
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from oipserver.errors import InvalidArgumentError
 from oipserver.settings.json_file import read_json_object
@@ -55,3 +59,19 @@ def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgumentError, match=r"cannot read .*none\.json: No such file"):
         read_json_object(tmp_path / "none.json")
+
+
+VALID = json.dumps({"name": "m", "inputs": [{"shape": [-1, 2]}, {}], "parameters": {"extra": {"x": 1.5}, "n": None}})
+
+
+@given(st.integers(0, len(VALID) - 1), st.sampled_from(["", ",", "}", "]", "'", '"', "{", "\n", "#", "True"]))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_slip_of_the_finger_is_one_line(tmp_path: Path, place: int, slip: str) -> None:
+    text = VALID[:place] + slip + VALID[place + 1 :]
+    file = tmp_path / "settings.json"
+    file.write_text(text)
+    try:
+        assert read_json_object(file) == json.loads(text)
+    except InvalidArgumentError as error:
+        assert error.message.startswith(f"{file}, line ")
+        assert "\n" not in error.message
