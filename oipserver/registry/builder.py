@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..executor import Executor, InProcessExecutor
+from ..executor import InProcessExecutor
 from ..executor.pool import PoolManager
 from ..runtime import placement_of
 from ..scheduler import scheduler_for
@@ -20,19 +20,19 @@ class ServableBuilder:
 
     def build(self, settings: ModelSettings) -> Servable:
         """A servable for ``settings``, not loaded yet. Raises OIPError."""
-        executor = self._executor(settings)
+        executor = InProcessExecutor(settings) if self._in_process(settings) else self._pools.executor(settings)
         statistics = ModelStatistics()
         scheduler = scheduler_for(self._settings, settings, executor, statistics)
         executor.changed = scheduler.slots_changed
         return Servable(settings, executor, scheduler, statistics)
 
-    def _executor(self, settings: ModelSettings) -> Executor:
-        workers = settings.parallel_workers
-        if workers is None:
-            in_process = self._settings.parallel_workers == 0 or placement_of(settings) == "in-process"
-        else:
-            in_process = workers == 0
-        own_environment = settings.parameters.environment_path or settings.parameters.environment_tarball
-        if in_process and not own_environment:
-            return InProcessExecutor(settings)
-        return self._pools.executor(settings)
+    def _in_process(self, settings: ModelSettings) -> bool:
+        """What must be apart first, then the model's word, the server's, and what its runtime is made for."""
+        parameters = settings.parameters
+        if parameters.environment_path or parameters.environment_tarball:
+            return False
+        if settings.parallel_workers is not None:
+            return settings.parallel_workers == 0
+        if parameters.inference_pool_gid or parameters.autogenerate_inference_pool_gid:
+            return False
+        return self._settings.parallel_workers == 0 or placement_of(settings) == "in-process"
