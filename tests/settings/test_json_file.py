@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -71,7 +70,11 @@ def test_any_slip_of_the_finger_is_one_line(tmp_path: Path, place: int, slip: st
     file = tmp_path / "settings.json"
     file.write_text(text)
     try:
-        assert read_json_object(file) == json.loads(text)
-    except InvalidArgumentError as error:
-        assert error.message.startswith(f"{file}, line ")
-        assert "\n" not in error.message
+        expected = json.loads(text)
+    except json.JSONDecodeError:
+        with pytest.raises(InvalidArgumentError) as caught:
+            read_json_object(file)
+        assert caught.value.message.startswith(f"{file}, line ")
+        assert "\n" not in caught.value.message
+    else:
+        assert read_json_object(file) == expected
