@@ -26,6 +26,7 @@ from .batch import Batch
 from .compatible import batch_key, batch_rows
 from .crowd import Crowd
 from .direct import DirectScheduler
+from .holding import Holding
 from .merge import merge, pieces, reunite, split
 from .policy import BatchPolicy
 from .queue import Entry
@@ -48,10 +49,7 @@ class BatchScheduler(DirectScheduler):
     A request that meets nobody runs at once in its caller's own coroutine, as with the DirectScheduler. Requests that
     lately met others wait until the loop has read what else has come (``call_soon``), and run together.
 
-    With ``max_batch_time`` a batch that is not full is held back, at most that long after its first request came, while
-    there is reason to expect more: fewer requests are here than lately were (those answered a moment ago may well ask
-    again), or another execution is under way and there are slots enough for everybody, so that no batch would ever
-    form by waiting for one. Where nobody came in time, no more than those present are expected from then on.
+    With ``max_batch_time`` a batch that is not full may be held back although a slot is free: see Holding.
     """
 
     def __init__(
@@ -69,8 +67,11 @@ class BatchScheduler(DirectScheduler):
         self._model_sees_headers = True
         self._pump_asked = False
         self._ran_this_turn = False  # a request ran on the loop since the loop last looked for what came
-        self._hold: asyncio.TimerHandle | None = None
-        self._held: Entry | None = None
+        self._holding = (
+            Holding(policy, self._queue, self._slots, executor, self._crowd, clock, self._pump)
+            if policy.max_batch_time
+            else None
+        )
         self._running: set[Batch] = set()
 
     def loaded(self, face: ModelFace) -> None:
@@ -90,7 +91,8 @@ class BatchScheduler(DirectScheduler):
 
     async def close(self) -> None:
         await super().close()
-        self._release_hold()
+        if self._holding is not None:
+            self._holding.stop()
 
     # -- the ways in ---------------------------------------------------------------------------------------------------
 
@@ -187,66 +189,29 @@ class BatchScheduler(DirectScheduler):
         self._pump_asked = False
         self._pump()
 
-    def _pump(self) -> None:
-        queue = self._queue
-        while (head := self._next()) is not None:
-            if not self._slots.claim():
-                return
-            self._dispatch(queue.take(head, self._policy.cut(queue.rows_like(head))))
-        self._slots.want(bool(queue))
-
-    def _next(self) -> Entry | None:
-        """Whose batch to dispatch; None where nobody waits or everybody is held back."""
-        head = self._queue.head()
-        if head is None or not self._policy.max_batch_time:
-            return head
-        if self._ripe(head):
-            return head
-        for entry in self._queue.groups():
-            if entry is not head and self._ripe(entry):
-                return entry
-        self._hold_back(head)
-        return None
-
-    def _ripe(self, entry: Entry) -> bool:
-        """Whether there is no reason to hold the batch of ``entry`` back (any longer)."""
-        if entry.key is None or self._queue.rows_like(entry) >= self._policy.enough:
-            return True
-        crowd, slots = self._crowd, self._slots
-        expected = crowd.present < crowd.size
-        never_waits = crowd.size > 1 and slots.held > 0 and self._executor.slots >= crowd.size
-        if not expected and not never_waits:
-            return True
-        if self._clock() >= entry.received + self._policy.max_batch_time or entry.overdue:
-            crowd.shrink()
-            return True
-        return False
-
-    def _hold_back(self, head: Entry) -> None:
-        if self._held is head:
-            return
-        self._release_hold()
-        wait = head.received + self._policy.max_batch_time - self._clock()
-        self._held = head
-        self._hold = asyncio.get_running_loop().call_later(wait / 1e9, self._hold_over)
-
-    def _hold_over(self) -> None:
-        held, self._held, self._hold = self._held, None, None
-        if held is not None:
-            held.overdue = True  # a timer may be a little early: looking at the clock again would hold it back again
+    def _freed(self) -> None:
+        if self._holding is not None:
+            self._ask_pump()  # those just answered leave first: whether to wait for them depends on who is here
+        else:
             self._pump()
 
-    def _release_hold(self) -> None:
-        if self._hold is not None:
-            self._hold.cancel()
-            self._held = self._hold = None
+    def _pump(self) -> None:
+        queue, holding = self._queue, self._holding
+        while (head := queue.head()) is not None:
+            chosen = head if holding is None else holding.choose(head)
+            if chosen is None:
+                break
+            if not self._slots.claim():
+                return
+            self._dispatch(queue.take(chosen, self._policy.cut(queue.rows_like(chosen))))
+        self._slots.want(bool(queue))
 
     # -- running -------------------------------------------------------------------------------------------------------
 
     def _dispatch(self, entries: list[Entry]) -> None:
         """Run ``entries`` in the slot just claimed."""
-        if self._held in entries:
-            self._release_hold()
+        if self._holding is not None:
+            self._holding.dispatched(entries)
         first = entries[0]
         if len(entries) == 1 and not first.piece:
             first.finish(None)  # its caller runs it: that spares a task

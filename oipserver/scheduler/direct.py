@@ -40,7 +40,7 @@ class DirectScheduler(Scheduler):
         self._queueing = policy
         self._clock = clock
         self._queue = RequestQueue(name, policy.max_queue_size, policy.priority_levels)
-        self._slots = Slots(lambda: executor.slots, self._pump)
+        self._slots = Slots(lambda: executor.slots, self._freed)
         self._has_rows = True
         self._closed = False
 
@@ -173,6 +173,10 @@ class DirectScheduler(Scheduler):
         for entry in self._queue.drain():
             entry.finish(copy(error))
         self._slots.want(False)
+
+    def _freed(self) -> None:
+        """A slot may be free."""
+        self._pump()
 
     def _pump(self) -> None:
         """Hand free slots to those who wait."""

@@ -59,9 +59,10 @@ class QueuePolicy:
 class BatchPolicy(QueuePolicy):
     """How requests are put together.
 
-    A batch has at most ``max_batch_size`` rows. ``max_batch_time`` (nanoseconds) is the longest a request may be held
-    back to fill one; reaching one of ``preferred_batch_sizes`` (ascending) ends the holding, and batches are cut to the
-    largest of them they reach. ``independent_rows`` allows splitting a request that is larger than a batch.
+    A batch has at most ``max_batch_size`` rows. ``max_batch_time`` (nanoseconds) is the longest that requests may be
+    held back to fill one although they could run. Reaching one of ``preferred_batch_sizes`` (ascending) ends the
+    holding, and batches are cut to the largest of them they reach. ``independent_rows`` allows splitting a request
+    larger than a batch.
     ``stateful`` models never see a row twice, so nothing is retried.
     """
 

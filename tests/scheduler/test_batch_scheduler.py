@@ -61,6 +61,16 @@ class Bench:
         self.executor.runs[index].finish()
         await turns()
 
+    async def company(self, count: int) -> None:
+        """Answer ``count`` requests that met."""
+        self.executor.slots = 0
+        tasks = [self.send(value) for value in range(count)]
+        await turns()
+        self.executor.slots = 1
+        await self.finish()
+        assert self.executor.batches == [list(range(count))]
+        await asyncio.gather(*tasks)
+
     async def busy(self) -> "asyncio.Task[list[float]]":
         """Take the only slot, so that requests gather behind it."""
         task = self.send(0)
@@ -160,10 +170,7 @@ def test_lone_requests_are_never_held_back() -> None:
 def test_a_batch_is_held_for_those_who_were_here_a_moment_ago_and_not_longer_than_until_they_come() -> None:
     async def main(loop: VirtualTimeLoop) -> None:
         bench = Bench(loop, max_batch_time=100 * MS)
-        tasks = [bench.send(value) for value in range(3)]
-        await bench.finish()
-        await bench.finish()
-        await asyncio.gather(*tasks)
+        await bench.company(3)
         executions = len(bench.executor.runs)
         start = loop.time()
         again = [bench.send(1)]
@@ -184,10 +191,7 @@ def test_a_batch_is_held_for_those_who_were_here_a_moment_ago_and_not_longer_tha
 def test_holding_in_vain_lasts_max_batch_time_and_happens_once() -> None:
     async def main(loop: VirtualTimeLoop) -> None:
         bench = Bench(loop, max_batch_time=100 * MS)
-        tasks = [bench.send(value) for value in range(3)]
-        await bench.finish()
-        await bench.finish()
-        await asyncio.gather(*tasks)
+        await bench.company(3)
         for held in (0.1, 0.0, 0.0):
             start = loop.time()
             task = bench.send(1)
@@ -203,15 +207,28 @@ def test_holding_in_vain_lasts_max_batch_time_and_happens_once() -> None:
 def test_company_that_is_long_gone_is_not_waited_for() -> None:
     async def main(loop: VirtualTimeLoop) -> None:
         bench = Bench(loop, max_batch_time=100 * MS)
-        tasks = [bench.send(value) for value in range(3)]
-        await bench.finish()
-        await bench.finish()
-        await asyncio.gather(*tasks)
+        await bench.company(3)
         await asyncio.sleep(0.2)
         task = bench.send(1)
         await bench.finish()
         assert await task == [2]
         assert bench.executor.batches[-1] == [1]
+
+    run(main)
+
+
+def test_those_who_waited_behind_a_batch_wait_on_for_its_members_to_come_back() -> None:
+    async def main(loop: VirtualTimeLoop) -> None:
+        bench = Bench(loop, max_batch_time=10 * MS)
+        tasks = [await bench.busy(), bench.send(1), bench.send(2)]
+        await asyncio.sleep(0.05)  # far longer than max_batch_time, which only counts while a slot is free
+        await bench.finish()
+        assert bench.executor.batches == [[0]]
+        tasks.append(bench.send(3))
+        await turns()
+        assert bench.executor.batches == [[0], [1, 2, 3]]
+        await bench.finish()
+        await asyncio.gather(*tasks)
 
     run(main)
 
