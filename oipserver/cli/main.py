@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -37,15 +38,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line. The exit code is 0, 1 where it failed, 2 where it was wrong, 130 where it was stopped."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _run(words)
+        code = _run(words)
+        sys.stdout.flush()
+        return code
     except UsageError as error:
         return _fail(str(error), 2)
     except OIPError as error:
         return _fail(error.message, 1, debug="--debug" in words)
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # whoever read our output has seen enough
-        sys.stderr.close()
+    except BrokenPipeError:  # whoever read our output has seen enough; what is still to be written goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
         hint = "this is a bug, --debug shows where"

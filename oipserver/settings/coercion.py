@@ -65,7 +65,14 @@ def parse_text(annotation: object, text: str, where: str) -> object:
             raise InvalidArgumentError(f"{where}: broken JSON at character {error.pos + 1}: {error.msg}") from error
     if takes_list:
         return [word for part in stripped.split(",") if (word := part.strip())]
-    return text if str in kinds else stripped
+    return text if str in kinds else known_word(annotation, stripped)
+
+
+def known_word(annotation: object, value: object) -> object:
+    """``value``, written as the choice of a field that it is but for upper and lower case."""
+    if isinstance(value, str):
+        return next((word for word in choices(annotation) if word.lower() == value.lower()), value)
+    return value
 
 
 def explain(error: ValidationError, model: type[BaseModel], where: Callable[[str], str], prefix: str = "") -> str:

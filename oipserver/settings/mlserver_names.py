@@ -5,7 +5,7 @@ from __future__ import annotations
 _KAFKA = "this server speaks no Kafka"
 _METRICS = "metrics of workers travel without a folder"
 
-#: Keys of ``settings.json``, and why they have no effect.
+#: Keys of ``settings.json``, and why they have no effect; the last ones are a later MLServer's.
 SERVER: dict[str, str] = {
     "model_repository_implementation": "models are found in MLServer folders and bare .onnx files",
     "model_repository_implementation_args": "models are found in MLServer folders and bare .onnx files",
@@ -20,6 +20,10 @@ SERVER: dict[str, str] = {
     "_custom_rest_server_settings": "the REST server is set by this server's own settings",
     "_custom_metrics_server_settings": "the metrics server is set by this server's own settings",
     "_custom_grpc_server_settings": "the gRPC server is set by this server's own settings",
+    "access_log": "access logs come with debug",
+    "strict_readiness": "this server is ready when every model is",
+    "empty_registry_readiness": "this server is ready when every model is",
+    "model_operation_timeout": "set model_load_timeout",
 }
 
 #: Environment variables (without prefix) that are set inside ``cors_settings`` here.

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from ..errors import InvalidArgumentError
 from . import mlserver_names
-from .coercion import explain, parse_text
+from .coercion import explain, known_word, parse_text
 from .environment import Environment
 from .json_file import read_json_object
 from .server import Settings
@@ -114,7 +114,7 @@ def _add_file(raw: dict[str, Any], sources: dict[str, str], file: Path) -> list[
             if key != "$schema":
                 warnings.append(f"{file}: unknown key '{key}'" + did_you_mean(key, Settings.model_fields))
         elif key not in raw:
-            raw[key], sources[key] = value, str(file)
+            raw[key], sources[key] = known_word(Settings.model_fields[key].annotation, value), str(file)
     return warnings
 
 

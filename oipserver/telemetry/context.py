@@ -10,7 +10,7 @@ _current: ContextVar[tuple[str, str]] = ContextVar("oipserver_model", default=("
 class ModelContext:
     """While it is open, this thread or task runs code of the model ``name``, ``version`` ("" for none).
 
-    Opened once. A class and no generator: entering and leaving costs less than half a microsecond, on the path of requests.
+    Opened once. A class and no generator, so that it costs less than half a microsecond on the path of requests.
     """
 
     __slots__ = ("_model", "_token")

@@ -80,7 +80,7 @@ class JsonFormatter(logging.Formatter):
             "message": record.getMessage(),
         }
         if model := getattr(record, "model", ""):
-            line["model"], line["version"] = model, getattr(record, "model_version", "")
+            line["model"], line["model_version"] = model, getattr(record, "model_version", "")
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         elif record.exc_text:  # of a worker's record, which brings no traceback to format

@@ -80,6 +80,11 @@ def test_a_list_on_the_command_line_may_come_in_pieces(tmp_path: Path) -> None:
     assert result.sources["gzip_enabled"] == "--no-gzip-enabled"
 
 
+def test_words_in_any_case(tmp_path: Path) -> None:
+    settings = resolved(tmp_path, {"log_level": "WARNING"}, {"OIPSERVER_MODEL_CONTROL_MODE": "Explicit"}).settings
+    assert (settings.log_level, settings.model_control_mode) == ("warning", "explicit")
+
+
 def test_the_named_folder_is_the_repository(tmp_path: Path) -> None:
     result = resolved(tmp_path, {"model_repository_root": "elsewhere"}, {"MLSERVER_MODEL_REPOSITORY_ROOT": "/third"})
     assert result.root == tmp_path

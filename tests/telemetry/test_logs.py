@@ -67,7 +67,7 @@ def test_structured_lines(capsys: pytest.CaptureFixture[str]) -> None:
     (line,) = capsys.readouterr().err.splitlines()
     record = json.loads(line)
     assert record["message"] == 'he said "hi"\n\\'
-    assert (record["level"], record["logger"], record["model"], record["version"]) == (
+    assert (record["level"], record["logger"], record["model"], record["model_version"]) == (
         "error",
         "oipserver.test",
         "digits",
