@@ -21,6 +21,8 @@ class InputCodec:
 
     ContentType: ClassVar[str | None] = None
     TypeHint: ClassVar[Any] = None
+    #: Further hints that mean this codec.
+    OtherTypeHints: ClassVar[tuple[Any, ...]] = ()
 
     @classmethod
     def can_encode(cls, payload: Any) -> bool:
@@ -63,6 +65,8 @@ class RequestCodec:
 
     ContentType: ClassVar[str | None] = None
     TypeHint: ClassVar[Any] = None
+    #: Further hints that mean this codec.
+    OtherTypeHints: ClassVar[tuple[Any, ...]] = ()
 
     @classmethod
     def can_encode(cls, payload: Any) -> bool:
@@ -180,6 +184,10 @@ def _by_payload(payload: Any, codecs: Iterable[_AnyCodec]) -> _AnyCodec | None:
 def _by_type_hint(type_hint: Any, codecs: Iterable[_AnyCodec]) -> _AnyCodec | None:
     wanted = canonical(type_hint)
     for codec in codecs:
-        if codec.TypeHint is not None and canonical(codec.TypeHint) == wanted:
+        if wanted in _hints_of(codec):
             return codec
     return None
+
+
+def _hints_of(codec: InputCodecLike | RequestCodecLike) -> list[Any]:
+    return [canonical(hint) for hint in (codec.TypeHint, *codec.OtherTypeHints) if hint is not None]

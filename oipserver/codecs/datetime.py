@@ -36,6 +36,7 @@ class DatetimeCodec(InputCodec):
 
     ContentType = "datetime"
     TypeHint = list[str | datetime]
+    OtherTypeHints = (list[datetime],)
 
     @classmethod
     def can_encode(cls, payload: Any) -> bool:

@@ -133,6 +133,8 @@ def _hints(predict: Callable[..., Any]) -> tuple[dict[str, Any], frozenset[str]]
     """Type hints without their None, and the names of those that had one."""
     hints, optional = {}, set()
     for name, hint in get_type_hints(predict).items():
+        if name == "self":
+            continue
         hints[name], was_optional = unwrap_optional(hint)
         if was_optional:
             optional.add(name)

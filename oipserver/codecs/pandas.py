@@ -103,10 +103,11 @@ def _to_frame(tensors: list[RequestInput] | list[ResponseOutput]) -> pd.DataFram
     import pandas as pd
 
     columns = {tensor.name: _to_series(tensor) for tensor in tensors}
-    try:
-        return pd.DataFrame(columns)
-    except ValueError as error:
-        raise CodecError(f"the inputs do not form a table: {error}") from error
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        rows = ", ".join(f"'{name}' has {length}" for name, length in lengths.items())
+        raise CodecError(f"the columns of a table have the same number of rows: {rows}")
+    return pd.DataFrame(columns)
 
 
 def _to_series(input_or_output: InputOrOutput) -> pd.Series:
