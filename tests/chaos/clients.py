@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import aiohttp
 import numpy as np
@@ -60,7 +60,7 @@ async def rest_client(address: str, models: list[str], stop: asyncio.Event, ledg
             try:
                 async with session.post(url, data=body, headers=headers) as answer:
                     content = await answer.read()
-                    judge(ledger, model, x, answer.status, dict(answer.headers), content)
+                    judge(ledger, model, x, answer.status, answer.headers, content)
             except (aiohttp.ClientConnectionError, ConnectionError) as error:
                 if ledger.draining:
                     return  # the port is closed: nothing was accepted, nothing is lost
@@ -70,13 +70,13 @@ async def rest_client(address: str, models: list[str], stop: asyncio.Event, ledg
 def encode(x: np.ndarray, *, binary: bool) -> tuple[bytes, dict[str, str]]:
     tensor = {"name": "x", "shape": list(x.shape), "datatype": "FP32"}
     if not binary:
-        return json.dumps({"inputs": [{**tensor, "data": x.ravel().tolist()}]}).encode(), {}
+        return json.dumps({"inputs": [{**tensor, "data": x.ravel().tolist()}]}).encode(), {"Content-Type": "application/json"}
     tensor["parameters"] = {"binary_data_size": x.nbytes}
     head = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}}).encode()
     return head + x.tobytes(), {"Inference-Header-Content-Length": str(len(head))}
 
 
-def judge(ledger: Ledger, model: str, x: np.ndarray, status: int, headers: dict[str, str], content: bytes) -> None:
+def judge(ledger: Ledger, model: str, x: np.ndarray, status: int, headers: Mapping[str, str], content: bytes) -> None:
     if status in (429, 503) and "Retry-After" in headers:
         ledger.count("refused", model)
         return
