@@ -62,25 +62,24 @@ def small_requests(bench: Bench, servers: Servers) -> Series:
 def big_tensors(bench: Bench, servers: Servers) -> Transfers:
     """Megabytes a second there and back; keys are (server, wire, megabytes, connections)."""
     found: Transfers = {}
-    several = (1,) if bench.quick else (1, 4)
-    plan = [(OURS, "rest", several), (OURS, "grpc", several), (IN_PROCESS, "grpc", (1,))]
+    connections = (1,) if bench.quick else (1, 4)
+    plan = [(OURS, wire, size, count) for wire in ("rest", "grpc") for size in (1, 10, 64) for count in connections]
+    plan += [(IN_PROCESS, "grpc", size, 1) for size in ((1, 10) if bench.quick else (1, 10, 64))]
     for _ in range(min(bench.rounds, 3)):
-        for name, wire, connections in plan:
-            for megabytes in (1, 10, 64) if name in servers else ():
-                for count in connections:
-                    key = (name, wire, megabytes, count)
-                    if isinstance(found.get(key), str):
-                        continue
-                    endpoint = servers[name][1]
-                    port = endpoint.http_port if wire == "rest" else endpoint.grpc_port
-                    floats = megabytes * 1_000_000 // 4
-                    progress(f"moving tensors: {key}")
-                    try:
-                        moved = run_transfer(port, "identity", wire, floats, count, bench.seconds, bench.load_cores)
-                        found.setdefault(key, []).append(moved)  # type: ignore[union-attr]
-                    except (RuntimeError, TimeoutError) as error:
-                        progress(f"{key}: {error}")
-                        found[key] = "fails"
+        for key in plan:
+            server, wire, megabytes, count = key
+            if server not in servers or isinstance(found.get(key), str):
+                continue
+            endpoint = servers[server][1]
+            port = endpoint.http_port if wire == "rest" else endpoint.grpc_port
+            floats = megabytes * 1_000_000 // 4
+            progress(f"moving tensors: {key}")
+            try:
+                moved = run_transfer(port, "identity", wire, floats, count, bench.seconds, bench.load_cores)
+                found.setdefault(key, []).append(moved)  # type: ignore[union-attr]
+            except (RuntimeError, TimeoutError) as error:
+                progress(f"{key}: {error}")
+                found[key] = "fails"
     return found
 
 

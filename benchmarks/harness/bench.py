@@ -73,9 +73,10 @@ class Bench:
         return lambda: target.measure(load, self.seconds, self.folder, cores or self.load_cores)
 
     def warm(self, target: Target) -> None:
-        """See that ``target`` answers rightly, and load it for a second."""
+        """See that ``target`` answers rightly, and, unless in a hurry, load it for a second."""
         target.check()
-        target.load(Load(32), 1, self.folder, self.load_cores)
+        if not self.quick:
+            target.load(Load(32), 1, self.folder, self.load_cores)
 
     def __enter__(self) -> Bench:
         return self
