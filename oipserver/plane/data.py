@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from time import monotonic_ns
 
 from ..protocol import InferRequest, InferResponse, ModelMetadata, ServerMetadata
@@ -88,7 +88,7 @@ class DataPlane:
         finally:
             servable.release()
 
-    async def stream(self, request: InferRequest) -> AsyncIterator[InferResponse]:
+    async def stream(self, request: InferRequest) -> AsyncGenerator[InferResponse, None]:
         """Answer one request in pieces. Raises OIPError, also after some pieces."""
         received = self._clock()
         servable = self._registry.acquire(request.model_name, request.model_version)

@@ -69,9 +69,10 @@ class ModelRegistry:
         return servable
 
     def _missing(self, name: str, version: str) -> OIPError:
-        if any(loading_name == name and version in ("", loading) for loading_name, loading in self._loading):
+        # Copies, made in one step: requests ask from threads of their own while the loop changes these.
+        if any(loading_name == name and version in ("", loading) for loading_name, loading in list(self._loading)):
             return UnavailableError(f"model '{name}' is not ready: it is LOADING", retry_after=1.0)
-        for (failed_name, failed), reason in self._failed.items():
+        for (failed_name, failed), reason in list(self._failed.items()):
             if failed_name == name and version in ("", failed):
                 return UnavailableError(f"Request for unknown model: '{name}' has no available versions: {reason}")
         if name not in self._models:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from functools import partial
 from threading import Semaphore
@@ -151,8 +151,9 @@ class StreamSession:
         # piece to see this one. Whoever needs the end marked asks for an empty response.
         wants_end = request.parameters.pop(_WANTS_EMPTY_FINAL, False)
         try:
-            async for response in self._data.stream(request):
-                await self._outbox.put(Answer(_marked(response, final=False)))
+            async with aclosing(self._data.stream(request)) as responses:
+                async for response in responses:
+                    await self._outbox.put(Answer(_marked(response, final=False)))
         except Exception as error:
             await self._outbox.put(_failed(error, request.id))
             return

@@ -1,5 +1,5 @@
 # Generated from proto/inference.proto by proto/generate.py; do not edit.
-# Made with grpcio-tools 1.85.1.
+# Made with grpcio-tools 1.81.1.
 # mypy: disable-error-code=type-arg
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
