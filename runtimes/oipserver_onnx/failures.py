@@ -19,6 +19,9 @@ _NODE = re.compile(r"Non-zero status code returned while running (\w+) node\. Na
 _IR = re.compile(r"Unsupported model IR version: (\d+), max supported IR version: (\d+)")
 _OPSET = re.compile(r"Opset (\d+) is under development.*Current official support for domain (\S+) is till opset (\d+)")
 _LOCALE = "Failed to construct locale"
+# The same thing as said by newer and by older releases.
+_NO_GRAPH = ("No graph was found", "does not have a graph")
+_NO_WEIGHTS = ("External data path", "cannot get file size")
 # What a kernel reports when the machine, not the request, is at fault.
 _MACHINE = re.compile(r"alloc|out of memory|CUDA|CUDNN|CUBLAS|TensorRT|HIP error", re.IGNORECASE)
 
@@ -53,11 +56,11 @@ def _load_reason(kind: str, text: str, path: Path) -> str:
             "(Debian: apt-get install locales && localedef -i en_US -f UTF-8 en_US.UTF-8). Models of skl2onnx are "
             "free of it when text is lower-cased before the vectorizer (lowercase=False)"
         )
-    if kind == "InvalidProtobuf" or "No graph was found" in text:
+    if kind == "InvalidProtobuf" or any(said in text for said in _NO_GRAPH):
         return f"'{path}' is not an ONNX model, or only part of one ({path.stat().st_size} bytes)"
     if kind == "NoSuchFile":
         return f"there is no file '{path}'"
-    if "External data path" in text:
+    if any(said in text for said in _NO_WEIGHTS):
         return f"the external weights of '{path}' cannot be read: {_cleaned(text)}"
     if "is not a registered function/op" in text:
         return f"'{path}' uses an operator this onnxruntime does not have: {_cleaned(text)}"
