@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -42,7 +41,6 @@ def register_custom_handler(handler: CustomHandler, method: Callable[..., Any]) 
     setattr(method, _MARK, handler)
 
 
-@lru_cache(maxsize=1024)
 def marked_methods(kind: type) -> dict[str, CustomHandler]:
     """The marks of a model class's custom handlers, by method name and in its order."""
     marks = {name: getattr(getattr(kind, name, None), _MARK, None) for name in sorted(dir(kind))}
@@ -51,5 +49,4 @@ def marked_methods(kind: type) -> dict[str, CustomHandler]:
 
 def get_custom_handlers(model: MLModel) -> list[tuple[CustomHandler, Callable[..., Any]]]:
     """The custom handlers of ``model``: marks and methods, in order of the methods' names."""
-    kind: type = type(model)
-    return [(mark, getattr(model, name)) for name, mark in marked_methods(kind).items()]
+    return [(mark, getattr(model, name)) for name, mark in marked_methods(type(model)).items()]

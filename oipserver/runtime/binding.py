@@ -46,7 +46,7 @@ class Binding:
     """
 
     def __init__(self, handler: CustomHandler, function: Callable[..., Any], takes_self: bool) -> None:
-        self._handler = handler
+        self.handler = handler
         path_names = set(_PATH_NAME.findall(handler.rest_path))
         hints = get_type_hints(function, include_extras=True)
         parameters = list(inspect.signature(function).parameters.values())
@@ -63,7 +63,7 @@ class Binding:
         values: dict[str, Any] = {}
         for argument in self.arguments:
             if argument.source == "request":
-                values[argument.name] = _framework_request(argument.hint, self._handler, request)
+                values[argument.name] = _framework_request(argument.hint, self.handler, request)
                 continue
             value = self._find(argument, request, body)
             if value is not _NOTHING:
@@ -107,7 +107,7 @@ class Binding:
             raise InvalidArgumentError(f"{self._place(argument)}{where}: {problem['msg']}") from None
 
     def _place(self, argument: Argument) -> str:
-        return f"{self._handler.rest_path}: parameter '{argument.name}'"
+        return f"{self.handler.rest_path}: parameter '{argument.name}'"
 
 
 class _Body:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pydantic
@@ -48,14 +48,27 @@ class HandlerResponse:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+# Built once per class, and gone with it: a model that is loaded anew may be a new class of the same name.
+_bindings: WeakKeyDictionary[type, dict[str, Binding]] = WeakKeyDictionary()
+
+
+def _bindings_of(kind: type) -> dict[str, Binding]:
+    """How the handlers of a model class are called, by name."""
+    found = _bindings.get(kind)
+    if found is None:
+        found = _bindings[kind] = {
+            name: Binding(mark, getattr(kind, name), inspect.isfunction(inspect.getattr_static(kind, name)))
+            for name, mark in marked_methods(kind).items()
+        }
+    return found
+
+
 def find_handlers(model: MLModel) -> list[HandlerRoute]:
-    """The custom handlers of ``model``, by name. Raises TypeError for one whose signature cannot be bound."""
-    kind: type = type(model)
-    routes = []
-    for name, mark in marked_methods(kind).items():
-        _binding(kind, name)  # a mistake in a signature is found when the model is loaded
-        routes.append(HandlerRoute(name, mark.rest_path, mark.rest_method))
-    return routes
+    """The custom handlers of ``model``, by name. Raises TypeError or NameError for a signature that makes no sense."""
+    return [
+        HandlerRoute(name, binding.handler.rest_path, binding.handler.rest_method)
+        for name, binding in _bindings_of(type(model)).items()
+    ]
 
 
 async def call_handler(model: MLModel, request: HandlerRequest) -> HandlerResponse:
@@ -64,10 +77,10 @@ async def call_handler(model: MLModel, request: HandlerRequest) -> HandlerRespon
     Raises NotFoundError where the model has no such handler, InvalidArgumentError naming an argument that is missing
     or wrong, InternalError for an answer that has no form on the wire, and whatever the handler raises.
     """
-    kind: type = type(model)
-    if request.name not in marked_methods(kind):
+    binding = _bindings_of(type(model)).get(request.name)
+    if binding is None:
         raise NotFoundError(f"model '{model.name}' has no handler '{request.name}'")
-    arguments = _binding(kind, request.name).arguments_of(request)
+    arguments = binding.arguments_of(request)
     method = getattr(model, request.name)
     if inspect.iscoroutinefunction(method):
         result = await method(**arguments)
@@ -76,12 +89,6 @@ async def call_handler(model: MLModel, request: HandlerRequest) -> HandlerRespon
         if inspect.isawaitable(result):
             result = await result
     return _response(result, f"handler '{request.name}' of model '{model.name}'")
-
-
-@lru_cache(maxsize=1024)
-def _binding(kind: type, name: str) -> Binding:
-    takes_self = inspect.isfunction(inspect.getattr_static(kind, name))
-    return Binding(marked_methods(kind)[name], getattr(kind, name), takes_self)
 
 
 def _response(result: Any, place: str) -> HandlerResponse:
