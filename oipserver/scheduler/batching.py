@@ -66,7 +66,7 @@ class BatchScheduler(DirectScheduler):
         self._merges = True
         self._model_sees_headers = True
         self._pump_asked = False
-        self._ran_this_turn = False  # a request ran on the loop since the loop last looked for what came
+        self._ran_this_turn = False  # a request was run at once since the loop last looked for what came
         self._holding = (
             Holding(policy, self._queue, self._slots, executor, self._crowd, clock, self._pump)
             if policy.max_batch_time
@@ -115,16 +115,13 @@ class BatchScheduler(DirectScheduler):
 
     def _may_run_now(self, request: InferRequest, received: int) -> bool:
         """Whether ``request``, alone as far as is known, may run at once; the caller holds a slot then."""
-        inline = self._executor.runs_inline
-        if (inline and self._ran_this_turn) or not self._slots.try_acquire():
+        if self._splits(request):
+            return False
+        if self._ran_this_turn or not self._slots.try_acquire():
             self._crowd.meet(received)  # another came in the same turn of the loop, or runs in a thread of its own
             return False
-        if self._splits(request):
-            self._slots.release()
-            return False
-        if inline:
-            self._ran_this_turn = True
-            asyncio.get_running_loop().call_soon(self._turn_over)
+        self._ran_this_turn = True
+        asyncio.get_running_loop().call_soon(self._turn_over)
         return True
 
     def _turn_over(self) -> None:

@@ -56,6 +56,7 @@ _TRANSPORT_HEADERS = frozenset(
         "x-request-id",
     }
 )
+_NOTHING: frozenset[object] = frozenset()
 _TRANSPORT_PREFIXES = ("grpc-", "x-b3-", "x-datadog-", "x-envoy-", "x-forwarded-")
 
 
@@ -87,7 +88,7 @@ def batch_key(request: InferRequest, *, headers: bool) -> Hashable | None:
             parts,
             outputs,
             _frozen(request.parameters),
-            frozenset(model_headers(request.headers).items()) if headers and request.headers else None,
+            frozenset(model_headers(request.headers).items()) if headers and request.headers else _NOTHING,
         )
     except TypeError:  # a parameter holds a list or an object: nothing to compare by hash
         return None
@@ -104,7 +105,7 @@ def _input_key(tensor: Tensor) -> tuple[Hashable, ...]:
 def _frozen(parameters: Parameters | None) -> Hashable:
     """``parameters`` for models, comparable: 1, 1.0 and True are not the same."""
     if not parameters:
-        return ()
+        return _NOTHING
     return frozenset([(k, v.__class__, v) for k, v in parameters.items() if k not in _NOT_FOR_MODELS])
 
 

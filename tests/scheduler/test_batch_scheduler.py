@@ -629,6 +629,19 @@ def test_a_batch_whose_members_all_leave_before_its_first_step_frees_its_slot() 
     run(main)
 
 
+def test_members_of_an_execution_that_is_cancelled_from_outside_are_told() -> None:
+    async def main(loop: VirtualTimeLoop) -> None:
+        bench = Bench(loop)
+        tasks = [await bench.busy(), *(bench.send(value) for value in (1, 2))]
+        await bench.finish()
+        (execution,) = asyncio.all_tasks() - {asyncio.current_task(), *tasks}
+        execution.cancel()
+        for task in tasks[1:]:
+            assert isinstance(await error_of(task), UnavailableError)
+
+    run(main)
+
+
 def test_deadlines_end_waiting_in_the_queue_and_in_a_batch() -> None:
     async def main(loop: VirtualTimeLoop) -> None:
         bench = Bench(loop, queue_timeout=40 * MS)

@@ -93,6 +93,22 @@ def test_a_cancelled_waiter_costs_nothing_and_the_next_one_runs() -> None:
     run(main)
 
 
+def test_a_slot_is_not_handed_to_a_caller_who_has_just_been_cancelled() -> None:
+    async def main(loop: VirtualTimeLoop) -> None:
+        bench = Bench(loop)
+        first, second, third = (bench.send(value) for value in (1, 2, 3))
+        await turns()
+        second.cancel()  # still in the queue: it has not run since
+        bench.executor.slots = 2
+        await turns()
+        assert bench.executor.batches == [[1], [3]]
+        for under_way in bench.executor.runs:
+            under_way.finish()
+        assert await asyncio.gather(first, third) == [[2], [6]]
+
+    run(main)
+
+
 def test_a_slot_handed_to_a_caller_who_leaves_at_that_moment_is_not_lost() -> None:
     async def main(loop: VirtualTimeLoop) -> None:
         bench = Bench(loop)
