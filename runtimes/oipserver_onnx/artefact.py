@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from stat import S_ISREG
 
 from oipserver import ModelSettings
 from oipserver.errors import ModelLoadError
 
 WELL_KNOWN = "model.onnx"
 _SUFFIXES = (".onnx", ".ort")
+_NO_WEIGHTS = (*_SUFFIXES, ".json", ".md", ".py")
 
 
 def find_artefact(settings: ModelSettings) -> Path:
@@ -50,8 +52,13 @@ def _in_folder(folder: Path, model: str) -> Path:
 
 def artefact_bytes(path: Path) -> int:
     """Bytes of the model: the file and what lies beside it that may be its external weights."""
-    size = path.stat().st_size
-    for other in path.parent.iterdir():
-        if other != path and other.suffix not in (*_SUFFIXES, ".json", ".md", ".py") and other.is_file():
-            size += other.stat().st_size
-    return size
+    beside = (other for other in path.parent.iterdir() if other.suffix not in _NO_WEIGHTS and other != path)
+    return sum(map(_size, (path, *beside)))
+
+
+def _size(path: Path) -> int:
+    try:
+        status = path.stat()
+    except OSError:  # gone meanwhile, or not ours to look at
+        return 0
+    return status.st_size if S_ISREG(status.st_mode) else 0

@@ -26,7 +26,7 @@ _ALIAS = "predict"
 
 
 class OnnxModel(MLModel):
-    """Serves the ``.onnx`` file of ``parameters.uri``; ``parameters.extra`` is described in ``options``.
+    """Serves the ``.onnx`` file of ``parameters.uri``; ``OnnxOptions`` says what ``parameters.extra`` may hold.
 
     ``instances`` executions may run at once, ``execution_provider`` is the one onnxruntime truly gave.
     """

@@ -26,7 +26,14 @@ _KEYS = (
 
 @dataclass(frozen=True, slots=True)
 class OnnxOptions:
-    """The settings of one ONNX model. ``providers`` is None where nobody chose; ``provider_options`` are as many."""
+    """The settings of one ONNX model, all optional; each field is a key of ``parameters.extra``.
+
+    ``providers``: execution providers in order of preference, every one of which must start; None: CUDA where it works,
+    else the CPU. ``provider_options``: as many objects as providers (one object for one provider).
+    ``session_options`` and ``run_options``: attributes of onnxruntime's classes of these names.
+    ``session_config_entries``: its string-valued settings. ``device_id``: the GPU; asks for CUDA where ``providers``
+    does not say otherwise. ``instances``: executions at once, which share the cores among them.
+    """
 
     providers: tuple[str, ...] | None = None
     provider_options: tuple[dict[str, str], ...] = ()

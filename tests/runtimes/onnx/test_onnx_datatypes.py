@@ -10,13 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oipserver_onnx import OnnxModel
+from oipserver_onnx.execution import BoundExecution
+from oipserver_onnx.session import load_graph
 from onnx import helper
 
 from oipserver import Tensor
 from oipserver.errors import InternalError, InvalidArgumentError
 from oipserver.tensor import DATATYPES, pack_bytes
 
-from .graphs import ELEMENT_TYPES, add, identity, loaded, save, value
+from .graphs import ELEMENT_TYPES, add, identity, loaded, make, save, value
 
 NUMERIC = [name for name in DATATYPES if name != "BYTES"]
 SHAPES = [(), (0,), (1,), (5,), (2, 3), (2, 0, 4), (1, 1, 1, 1, 1)]
@@ -38,6 +40,19 @@ def test_numbers_pass_unchanged(datatype: str, shape: tuple[int, ...], tmp_path:
     (output,) = model.infer_tensors([given_tensor], [], {})
     assert (output.name, output.datatype, output.shape) == ("y", datatype, shape)
     assert bytes(output.raw) == bytes(given_tensor.raw)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("datatype", NUMERIC)
+def test_numbers_pass_unchanged_through_bound_memory(datatype: str, shape: tuple[int, ...], tmp_path: Path) -> None:
+    """The way a device is served, here on the CPU, where it gives the same."""
+    path = identity(tmp_path / "model.onnx", datatype, [f"d{axis}" for axis in range(len(shape))])
+    opened = load_graph(make(path).settings)
+    execution = BoundExecution(opened.session, opened.graph, opened.run_options)
+    given_tensor = raw_tensor(datatype, shape, offset=3)
+    (array,) = execution(["y"], [given_tensor])
+    assert bytes(Tensor.from_array("y", array, datatype).raw) == bytes(given_tensor.raw)
+    assert array.shape == shape
 
 
 @pytest.mark.parametrize("datatype", NUMERIC)

@@ -169,6 +169,13 @@ class TestGraph:
             "parameters": {"content_type": "np"},
         }
 
+    def test_settings_say_the_shape_of_an_input_whose_rank_the_graph_leaves_open(self, tmp_path: Path) -> None:
+        declared = [TensorSettings(name="x", datatype="FP32", shape=[-1, 3])]
+        model = loaded(identity(tmp_path / "model.onnx", "FP32", None), inputs=declared)
+        assert [told.shape for told in model.inputs] == [[-1, 3]]
+        (output,) = model.infer_tensors([Tensor.from_array("x", np.ones((2, 3), np.float32))], [], {})
+        assert output.shape == (2, 3)
+
     @pytest.mark.parametrize(
         "declared",
         [
