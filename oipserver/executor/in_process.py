@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ..protocol import InferRequest, InferResponse
 from ..runtime import ModelFace, ModelHost
+from ..runtime.handlers import HandlerRequest, HandlerResponse
 from ..settings import ModelSettings
 from .base import Executor
 
@@ -81,6 +82,9 @@ class InProcessExecutor(Executor):
 
     def stream(self, request: InferRequest) -> AsyncIterator[InferResponse]:
         return self._host.stream(request)
+
+    async def call_handler(self, request: HandlerRequest) -> HandlerResponse:
+        return await self._host.call_handler(request)
 
     def _measure(self, response: InferResponse) -> None:
         timings = response.timings

@@ -24,7 +24,7 @@ from ..settings import ModelSettings
 from ..tensor import Tensor
 from ..types import InferenceRequest, InferenceResponse, MetadataTensor, from_public, to_public
 from .handlers import HandlerRequest, HandlerResponse, call_handler, find_handlers
-from .resolve import resolve_class
+from .resolve import release_class, resolve_class
 
 _log = logging.getLogger(__name__)
 
@@ -51,6 +51,7 @@ class ModelHost:
 
     def __init__(self, settings: ModelSettings) -> None:
         self._settings = settings
+        self._kind: type[MLModel] | None = None
         self._model: MLModel | None = None
         self._fast = False
 
@@ -64,7 +65,8 @@ class ModelHost:
         """Make and load the model. Raises ModelLoadError naming it and the reason."""
         name = self._settings.name
         try:
-            model = resolve_class(self._settings)(self._settings)
+            self._kind = resolve_class(self._settings)
+            model = self._kind(self._settings)
             ready = await model.load()
             if ready is False:
                 raise ModelLoadError(f"model '{name}': load() returned False")
@@ -73,9 +75,11 @@ class ModelHost:
             await self._warm_up()
             return await self._face(model)
         except OIPError:
+            await self.unload()
             raise
         except Exception as error:
             _log.exception("model '%s' failed to load", name)
+            await self.unload()
             raise ModelLoadError(f"model '{name}' failed to load: {type(error).__name__}: {error}") from error
 
     async def _warm_up(self) -> None:
@@ -92,7 +96,6 @@ class ModelHost:
                 else:
                     await self.infer(request)
             except OIPError as error:
-                await self.unload()
                 raise ModelLoadError(f"model '{name}': warm-up request {number} failed: {error.message}") from error
 
     async def unload(self) -> None:
@@ -104,6 +107,9 @@ class ModelHost:
                 await model.unload()
             except Exception:
                 _log.exception("model '%s' failed to unload", self._settings.name)
+        kind, self._kind = self._kind, None
+        if kind is not None:
+            release_class(kind)
 
     async def _face(self, model: MLModel) -> ModelFace:
         told = await model.metadata()

@@ -81,6 +81,11 @@ class Half:
         """Bytes handed out."""
         return sum(self._taken.values())
 
+    @property
+    def blocks(self) -> int:
+        """Ranges handed out."""
+        return len(self._taken)
+
     def allocate(self, size: int) -> int | None:
         """The start of ``size`` free bytes (more than 0), or None where there are none."""
         size = aligned(size)

@@ -139,7 +139,13 @@ def _slices(data: memoryview, sizes: Sequence[int]) -> list[bytes | memoryview]:
 
 def _describe(tensors: Sequence[Tensor]) -> list[Any]:
     return [
-        (tensor.name, tensor.datatype, tensor.shape, tensor.parameters and write_parameters(tensor.parameters))
+        (
+            tensor.name,
+            tensor.datatype,
+            tensor.shape,
+            tensor.parameters and write_parameters(tensor.parameters),
+            tensor.text,
+        )
         for tensor in tensors
     ]
 

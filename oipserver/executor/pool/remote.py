@@ -337,6 +337,11 @@ class RemoteWorker:
         if self.alive:
             self._channel.send(encode(Kind.RELEASE, 0, starts))
 
+    @property
+    def blocks_in_use(self) -> int:
+        """Requests and answers that lie in shared memory now."""
+        return self._memory.requests.blocks + len(self._answers)
+
     # -- life ----------------------------------------------------------------------------------------------------
 
     @property
