@@ -43,9 +43,7 @@ def create_app(
 
     ``metrics_page`` returns the metrics' text and its content type, and is served at ``settings.metrics_endpoint``.
     """
-    app = FastAPI(
-        title=settings.server_name, docs_url=None, redoc_url=None, openapi_url=None, root_path=settings.root_path
-    )
+    app = FastAPI(title=settings.server_name, docs_url=None, redoc_url=None, openapi_url=None)
     handler = handler or InferHandler(data_plane, settings)
     infer = AsgiInfer(handler, settings.http_max_body_bytes)
     stream = AsgiInferStream(data_plane, handler, settings)
@@ -88,7 +86,7 @@ def _add_layers(app: FastAPI, settings: Settings, observer: RequestObserver | No
         app.add_middleware(GZipMiddleware, minimum_size=MIN_SIZE, compresslevel=1)
     if settings.cors_settings is not None:
         app.add_middleware(CORSMiddleware, **settings.cors_settings.model_dump())
-    app.add_middleware(Boundary, observer=observer)
+    app.add_middleware(Boundary, observer=observer, root_path=settings.root_path.rstrip("/"))
 
 
 def _add_error_handlers(app: FastAPI) -> None:

@@ -17,16 +17,22 @@ _CLIENT_LEFT = 499
 
 
 class Boundary:
-    """Turns what nobody expected into a plain 500, with the traceback in the log alone, and tells ``observer``."""
+    """Turns what nobody expected into a plain 500, with the traceback in the log alone, and tells ``observer``.
 
-    def __init__(self, app: ASGIApp, observer: RequestObserver | None = None) -> None:
+    Below ``root_path`` every path is found with that prefix and without it: some proxies strip it, some do not.
+    """
+
+    def __init__(self, app: ASGIApp, observer: RequestObserver | None = None, root_path: str = "") -> None:
         self._app = app
         self._observer = observer
+        self._root_path = root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if self._root_path:
+            scope["root_path"] = self._root_path
         status = 0
 
         async def noted(message: Message) -> None:

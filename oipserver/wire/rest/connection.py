@@ -34,6 +34,7 @@ LARGE = 64 * 1024  # bytes of a body from which memory of its own pays
 _JOIN = 64 * 1024  # bytes of an answer up to which one copy is cheaper than a vectored write
 _MAX_HEAD = 64 * 1024
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_UPGRADE_HEADERS = frozenset({b"connection", b"upgrade", b"http2-settings"})
 _CLOSE = b"connection: close\r\n"
 
 
@@ -91,8 +92,8 @@ class RestConnection(HttpToolsProtocol):
             self._head_size += len(data)
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass  # such as h2c: nothing here is upgraded, the request is answered as it is
+        except httptools.HttpParserUpgrade as upgrade:
+            self._decline_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserCallbackError as error:
             _log.error("a request could not be taken", exc_info=error.__context__ or error)
             self._refuse_connection(500, INTERNAL_MESSAGE)
@@ -100,27 +101,47 @@ class RestConnection(HttpToolsProtocol):
             self._refuse_connection(400, "Invalid HTTP request received.")
         else:
             if self._in_head and self._head_size > _MAX_HEAD:
-                self._refuse_connection(431, "the headers of the request are too large")
+                self._refuse_connection(431, "the headers of the request are too large", self.door.linger)
             self._receive_rest()
+
+    def _decline_upgrade(self, rest: bytes) -> None:
+        """Take a request that offers another protocol (h2c, say) as if it did not. The parser has stopped behind its
+        head, so a new one gets that head again, without the offer, and the ``rest``."""
+        if self.parser.get_method() == b"CONNECT":
+            self._refuse_connection(400, "this server is no proxy")
+            return
+        head = [self.parser.get_method(), b" ", self.url, b" HTTP/1.1\r\n"]
+        for name, value in self.headers:
+            if name not in _UPGRADE_HEADERS:
+                head += [name, b": ", value, b"\r\n"]
+        self._renew_parser()
+        self.data_received(b"".join([*head, b"\r\n", rest]))
+
+    def _renew_parser(self) -> None:
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
 
     def _clients_turn(self) -> bool:
         cycle = self.cycle
         return cycle is None or cycle.response_complete or (cycle.more_body and not self.flow.read_paused)
 
-    def _refuse_connection(self, status: int, message: str) -> None:
+    def _refuse_connection(self, status: int, message: str, linger: float = 0.0) -> None:
         """Answer what is no request, unless an earlier one is being answered: then only the end of that is awaited."""
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete and not (cycle.more_body and self._is_first(cycle)):
             cycle.keep_alive = False
             self.flow.pause_reading()
             return
-        self._discarding = True
+        self._discarding, self._in_head = True, False
         body = error_body(message)
         self.transport.write(
             b"%bcontent-type: application/json\r\ncontent-length: %d\r\n%b\r\n%b"
             % (STATUS_LINE[status], len(body), _CLOSE, body)
         )
-        self.transport.close()
+        if linger:
+            self.loop.call_later(linger, self.transport.close)
+        else:
+            self.transport.close()
 
     def _is_first(self, cycle: RequestResponseCycle) -> bool:
         return not self.pipeline and (not isinstance(cycle, InferCycle) or cycle.active)
@@ -135,6 +156,8 @@ class RestConnection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        if self.parser.should_upgrade():
+            return
         url = self.url
         if self.parser.get_method() == b"POST":
             target = match_infer_path(self._path(url))
@@ -172,6 +195,8 @@ class RestConnection(HttpToolsProtocol):
                 cycle.add(body)
 
     def on_message_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
         cycle = self.cycle
         if type(cycle) is not InferCycle:
             super().on_message_complete()
@@ -348,8 +373,7 @@ class RestConnection(HttpToolsProtocol):
 
     def _received(self, cycle: InferCycle) -> None:
         """A large body is complete. Its parser still waits for it: the next request gets a new one."""
-        self.parser = httptools.HttpRequestParser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._renew_parser()
         cycle.more_body = False
         if cycle.active:
             self._run(cycle)

@@ -55,9 +55,11 @@ class InferCycle(RequestResponseCycle):
 
     def make_room(self, size: int) -> None:
         """Have the body, ``size`` bytes, received into one piece of memory. Raises MemoryError."""
-        json_size = next((value for name, value in self.headers if name == b"inference-header-content-length"), b"")
-        shift = -int(json_size) % _ALIGNMENT if json_size.isdigit() and len(json_size) < 20 else 0
-        self.room = np.empty(size + shift, np.uint8).data[shift:]
+        header = next((value for name, value in self.headers if name == b"inference-header-content-length"), b"")
+        json_size = int(header) if header.isdigit() and len(header) < 20 else 0
+        memory = np.empty(size + _ALIGNMENT, np.uint8)
+        shift = -(memory.ctypes.data + json_size) % _ALIGNMENT
+        self.room = memory.data[shift : shift + size]
 
     def add(self, piece: bytes) -> None:
         """Take a piece of the body."""

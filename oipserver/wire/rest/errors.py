@@ -46,4 +46,4 @@ def message_reply(status: int, message: str, headers: Headers = ()) -> Reply:
 
 def error_reply(error: OIPError, headers: Headers = ()) -> Reply:
     """The reply that tells ``error``."""
-    return message_reply(STATUS[error.code], error.message, error_headers(error) + headers)
+    return message_reply(error.status_code or STATUS[error.code], error.message, error_headers(error) + headers)

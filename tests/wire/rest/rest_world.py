@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-import numpy as np
-
 from oipserver.errors import InvalidArgumentError
+from oipserver.executor import InProcessExecutor
 from oipserver.model import MLModel
 from oipserver.plane import ControlPlane, DataPlane
 from oipserver.protocol import ServerMetadata
-from oipserver.registry import ModelRegistry, ServableBuilder
+from oipserver.registry import ModelRegistry, Servable
 from oipserver.repository import ModelRepository, Scan
+from oipserver.scheduler import scheduler_for
 from oipserver.settings import ModelSettings, Settings, TensorSettings
+from oipserver.telemetry.statistics import ModelStatistics
 from oipserver.tensor import Tensor
 from oipserver.types import InferenceRequest, InferenceResponse, ResponseOutput, TensorData
 from oipserver.wire.rest import RestServer
@@ -69,7 +69,7 @@ class Broken(MLModel):
     """Fails in the way its input says."""
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
-        kind = bytes(payload.inputs[0].data[0]).decode()
+        kind = payload.inputs[0].data[0]
         if kind == "client":
             raise InvalidArgumentError("the caller did it")
         if kind == "headers":
@@ -120,6 +120,17 @@ MODELS = [
 ]
 
 
+class InProcess:
+    """Builds servables that run in this process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def build(self, settings: ModelSettings) -> Servable:
+        executor, statistics = InProcessExecutor(settings), ModelStatistics()
+        return Servable(settings, executor, scheduler_for(self._settings, settings, executor, statistics), statistics)
+
+
 class Shelf(ModelRepository):
     """The models above; nothing on disk."""
 
@@ -134,7 +145,7 @@ class Shelf(ModelRepository):
 async def planes(settings: Settings, ready: Callable[[], bool] = lambda: True) -> AsyncIterator[tuple[Any, Any]]:
     """Data and control plane over MODELS, all loaded."""
     Slow.gate, Slow.entered, Slow.cancelled = asyncio.Event(), asyncio.Event(), 0
-    registry = ModelRegistry(ServableBuilder(settings))
+    registry = ModelRegistry(InProcess(settings))
     for model in MODELS:
         await registry.load(model.name, [model])
     data = DataPlane(registry, ServerMetadata("oipserver", "1.2.3", ("binary_tensor_data",)), ready)
@@ -167,6 +178,13 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(test())  # type: ignore[arg-type]
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Wait until ``condition`` holds, where the loop alone can make it hold and nothing announces it."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
 
 
 class RawClient:
@@ -208,14 +226,3 @@ def post(path: str, body: bytes, *headers: str) -> bytes:
     """A POST request as bytes, framed by Content-Length."""
     lines = [f"POST {path} HTTP/1.1", "Host: x", f"Content-Length: {len(body)}", *headers]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def fp32(*values: float) -> np.ndarray[Any, Any]:
-    return np.array(values, np.float32)
