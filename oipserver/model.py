@@ -49,8 +49,10 @@ class MLModel:
         self._settings = settings
         #: Whether the model can answer: true from the moment it is loaded until it is unloaded.
         self.ready = False
-        self.inputs = _declared(settings.inputs)
-        self.outputs = _declared(settings.outputs)
+        self._inputs = _declared(settings.inputs)
+        self._inputs_index = _by_name(self._inputs)
+        self._outputs = _declared(settings.outputs)
+        self._outputs_index = _by_name(self._outputs)
 
     @property
     def settings(self) -> ModelSettings:
@@ -75,7 +77,7 @@ class MLModel:
     @inputs.setter
     def inputs(self, value: Sequence[MetadataTensor]) -> None:
         self._inputs = list(value)
-        self._inputs_index = {tensor.name: tensor for tensor in self._inputs}
+        self._inputs_index = _by_name(self._inputs)
 
     @property
     def outputs(self) -> list[MetadataTensor]:
@@ -85,7 +87,7 @@ class MLModel:
     @outputs.setter
     def outputs(self, value: Sequence[MetadataTensor]) -> None:
         self._outputs = list(value)
-        self._outputs_index = {tensor.name: tensor for tensor in self._outputs}
+        self._outputs_index = _by_name(self._outputs)
 
     async def load(self) -> bool | None:
         """Load the artefact. False means the model is not ready; None and True that it is."""
@@ -180,6 +182,10 @@ class MLModel:
 
 def _declared(tensors: Sequence[Any]) -> list[MetadataTensor]:
     return [MetadataTensor(**tensor.model_dump(exclude_none=True)) for tensor in tensors]
+
+
+def _by_name(tensors: Sequence[MetadataTensor]) -> dict[str, MetadataTensor]:
+    return {tensor.name: tensor for tensor in tensors}
 
 
 def has_fast_path(model: MLModel) -> bool:

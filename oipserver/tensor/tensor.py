@@ -88,6 +88,8 @@ class Tensor:
         shape: tuple[int, ...],
         raw: Buffer,
         parameters: Parameters | None = None,
+        *,
+        text: bool = False,
     ) -> Tensor:
         """A tensor over the protocol's raw bytes.
 
@@ -99,7 +101,7 @@ class Tensor:
             raise InvalidArgumentError(
                 f"input byte size mismatch for input '{name}'. Expected {count * datatype.itemsize}, got {size}"
             )
-        return cls(name, datatype.name, shape, raw=raw, parameters=parameters)
+        return cls(name, datatype.name, shape, raw=raw, parameters=parameters, text=text)
 
     @property
     def array(self) -> np.ndarray[Any, Any]:

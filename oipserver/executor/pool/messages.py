@@ -112,8 +112,15 @@ def find(
             hold(root, start)
             pieces = _slices(root.data, sizes)
         return [
-            Tensor.from_raw(name, DATATYPES[datatype], tuple(shape), piece, parameters and read_parameters(parameters))
-            for (name, datatype, shape, parameters), piece in zip(described, pieces, strict=True)
+            Tensor.from_raw(
+                name,
+                DATATYPES[datatype],
+                tuple(shape),
+                piece,
+                parameters and read_parameters(parameters),
+                text=bool(text),
+            )
+            for (name, datatype, shape, parameters, text), piece in zip(described, pieces, strict=True)
         ]
     except (OIPError, ValueError, TypeError, KeyError, IndexError) as error:
         raise FrameError(f"tensors that contradict themselves: {error}") from None
@@ -293,5 +300,5 @@ def read_handler_response(meta: Sequence[Any], inline: memoryview, half: Half, h
 
 
 def _read_body(plan: Sequence[Any], inline: memoryview, half: Half, hold: Hold) -> bytes:
-    (body,) = find([("body", _BODY, [sum(plan[1:])], None)], plan, inline, half, hold)
+    (body,) = find([("body", _BODY, [sum(plan[1:])], None, False)], plan, inline, half, hold)
     return bytes(body.raw)
