@@ -316,13 +316,13 @@ def test_a_worker_that_sends_nonsense_is_replaced(frame: bytes, tmp_path: Path) 
     [
         ("raise", "FileNotFoundError"),
         ("exit", "the worker loading it was killed by SIGKILL"),
-        ("hang", "was not loaded within 0.5 s"),
-        ("block", "was not loaded within 0.5 s"),
+        ("hang", "was not loaded within 1.5 s"),
+        ("block", "was not loaded within 1.5 s"),
     ],
 )
 def test_a_failed_load_leaves_nothing_and_harms_nobody(how: str, message: str) -> None:
     async def run() -> None:
-        limits = {"model_load_timeout": 0.5 if how in ("hang", "block") else 20, "parallel_workers_timeout": 0.5}
+        limits = {"model_load_timeout": 1.5 if how in ("hang", "block") else 20, "parallel_workers_timeout": 0.5}
         async with pool_manager(parallel_workers=2, **limits, **KILL_ME) as manager:
             good = manager.executor(model_settings("Dies"))
             await good.load()
@@ -358,6 +358,7 @@ def test_reload_sees_changed_code_and_old_and_new_answer_side_by_side(tmp_path: 
             write_model(tmp_path, "one", "uno")
             old = manager.executor(model_settings("Model", tmp_path))
             await old.load()
+            assert await said(old) == "one uno"
             write_model(tmp_path, "two", "dos")  # same length, within the same second
             new = manager.executor(model_settings("Model", tmp_path))
             await new.load()
@@ -517,7 +518,9 @@ def test_which_models_share_a_pool() -> None:
                 "own too": {"parameters": {"autogenerate_inference_pool_gid": True}},
                 "two": {"parallel_workers": 2},
             }
-            executors = {name: manager.executor(model_settings("Tells", name=name, **more)) for name, more in kinds.items()}
+            executors = {
+                name: manager.executor(model_settings("Tells", name=name, **more)) for name, more in kinds.items()
+            }
             await asyncio.gather(*(executor.load() for executor in executors.values()))
             assert sorted(len(pool.workers) for pool in manager.pools) == [1, 1, 1, 1, 2]
             told = {name: parameters_of(await ask(executor))["pid"] for name, executor in executors.items()}
@@ -564,9 +567,14 @@ def test_environment_path_is_the_interpreter_and_says_what_it_lacks(tmp_path: Pa
 
 def test_close_lets_calls_finish_and_leaves_no_process_descriptor_or_segment(tmp_path: Path) -> None:
     def descriptors() -> set[str]:
-        return {os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if os.path.lexists(f"/proc/self/fd/{fd}")}
+        return {
+            os.readlink(f"/proc/self/fd/{fd}")
+            for fd in os.listdir("/proc/self/fd")
+            if os.path.lexists(f"/proc/self/fd/{fd}")
+        }
 
     async def run() -> None:
+        gc.collect()
         before, segments = len(os.listdir("/proc/self/fd")), os.listdir("/dev/shm")
         for _ in range(2):
             async with pool_manager(parallel_workers=2, **KILL_ME) as manager:

@@ -32,7 +32,8 @@ class Channel:
         self._reader = FrameReader()
         self._outgoing: deque[bytes | memoryview] = deque()
         self._flushing = False  # a flush is scheduled, or waits for the socket
-        self._broken = False
+        self.broken = False  # whether the other side broke the protocol: what came after that was not read
+        self._closed = False
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(sock, self._readable)
 
@@ -50,7 +51,7 @@ class Channel:
 
     def _flush(self) -> None:
         outgoing = self._outgoing
-        while outgoing and not self._broken:
+        while outgoing and not self._closed:
             try:
                 sent = self._socket.sendmsg([*outgoing] if len(outgoing) <= _MAX_BUFFERS else self._first())
             except (BlockingIOError, InterruptedError):
@@ -101,7 +102,8 @@ class Channel:
         return count
 
     def _break(self, reason: str) -> None:
-        self._broken = True
+        self.broken = True
+        self._outgoing.clear()
         self._stop_reading()
         self._on_broken(reason)
 
@@ -110,14 +112,13 @@ class Channel:
 
     def drain(self) -> None:
         """Read all that a worker that has ended had still sent."""
-        while not self._broken and self._read():
+        while not self.broken and self._read():
             pass
 
     def close(self) -> None:
         """Let go of the socket."""
-        self._broken = True
+        self._closed = True
         self._outgoing.clear()
-        if self._socket.fileno() >= 0:
-            self._loop.remove_reader(self._socket)
-            self._loop.remove_writer(self._socket)
-            self._socket.close()
+        self._loop.remove_reader(self._socket)
+        self._loop.remove_writer(self._socket)
+        self._socket.close()

@@ -65,8 +65,7 @@ class Pool:
         self._models[model.key] = model
         limit = self._settings.model_load_timeout
         try:
-            async with asyncio.timeout(limit):
-                return await self._load_everywhere(model)
+            return await self._load_everywhere(model)
         except TimeoutError:
             await self._remove(model, kill=True)
             raise ModelLoadError(
@@ -82,7 +81,9 @@ class Pool:
             if self.reason:
                 raise ModelLoadError(f"model '{model.name}': {self.reason}")
             workers = self.workers
-            results = await asyncio.gather(*(worker.load(model) for worker in workers), return_exceptions=True)
+            results = await asyncio.gather(
+                *(self._load_into(worker, model) for worker in workers), return_exceptions=True
+            )
             gone = [result for result in results if isinstance(result, WorkerGoneError)]
             for result in results:
                 if isinstance(result, BaseException) and not isinstance(result, WorkerGoneError):
@@ -95,6 +96,11 @@ class Pool:
                 return next(result for result in results if isinstance(result, ModelFace))
             if gone or not self.workers:
                 await self._next_worker()
+
+    async def _load_into(self, worker: RemoteWorker, model: PoolModel) -> ModelFace:
+        await asyncio.shield(worker.hello)  # starting an interpreter is no model's time
+        async with asyncio.timeout(self._settings.model_load_timeout):
+            return await worker.load(model)
 
     async def _next_worker(self) -> None:
         while not self.workers and not self.reason:
@@ -195,16 +201,21 @@ class Pool:
                 model.workers.remove(worker)
                 model.reason = f"its worker {worker.reason} and is being replaced"
         self._dispatcher.ended(worker, calls, executing)
+        if self._closed:
+            self._refuse_what_waits()
         self._tell_all()
 
     def seat_changed(self) -> None:
         """A worker was started or replaced, or a seat was given up."""
         if all(seat.failure for seat in self._seats) and not self._closed:
             self.reason = self._seats[0].failure
-            self._dispatcher.fail(UnavailableError(f"the model is not available: {self.reason}"))
+            self._refuse_what_waits()
             self._tell_all()
         self._turnover.set()
         self._turnover.clear()
+
+    def _refuse_what_waits(self) -> None:
+        self._dispatcher.fail(UnavailableError(f"the model is not available: {self.reason}", retry_after=RETRY_AFTER))
 
     def _tell_all(self) -> None:
         for model in list(self._models.values()):
@@ -216,7 +227,7 @@ class Pool:
         """Stop the workers: what they execute may finish within parallel_workers_timeout."""
         self._closed = True
         self.reason = "the server is stopping"
-        self._dispatcher.fail(UnavailableError("the server is stopping"))
+        self._refuse_what_waits()
         await asyncio.gather(*(seat.stop(self._settings.parallel_workers_timeout) for seat in self._seats))
 
 

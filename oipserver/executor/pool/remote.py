@@ -195,6 +195,7 @@ class RemoteWorker:
     def send(self, call: Call) -> None:
         """Hand ``call`` over. Raises OIPError where its data cannot be; the worker is then as it was."""
         memory = self._memory.requests
+        self._send_used_up()  # before the call that may need the room
         try:
             block = messages.place(call.tensors(), memory)
             try:
@@ -275,8 +276,11 @@ class RemoteWorker:
                 f"{interpreter} -m pip install oipserver=={__version__}"
             )
             return
-        self._go(WorkerState.READY)
+        if self.greeted:
+            raise FrameError("a second hello")
         self.greeted = True
+        if self.state is WorkerState.STARTING:  # else it is being stopped already
+            self._go(WorkerState.READY)
         self.hello.set_result(None)
         for model, _future in self._loads.values():
             self._send_load(model)
@@ -382,11 +386,11 @@ class RemoteWorker:
     def _on_exit(self, how: str) -> None:
         """The process is gone: take what it had still sent, then let go of everything."""
         self._channel.drain()
-        self._channel.close()
         reason = f"{self._failure} and {how}" if self._failure else how
         stopped = self.state is WorkerState.DRAINING
         self._go(WorkerState.STOPPED if stopped else WorkerState.FAILED, reason)
-        executing = self._memory.board.executing()
+        # Answers of a worker that broke the protocol were not read: its board may have struck them out already.
+        executing = set(self.calls) if self._channel.broken else self._memory.board.executing()
         calls, self.calls = list(self.calls.values()), {}
         gone = WorkerGoneError(reason)
         promises: list[asyncio.Future[Any]] = [self.hello, *self._unloads.values()]
@@ -398,6 +402,7 @@ class RemoteWorker:
         if self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
         self.ended.set_result(reason)
+        self._channel.close()
         self._owner.worker_ended(self, calls, executing)
 
 

@@ -169,7 +169,9 @@ class Dies(MLModel):
             Path(once).touch()
             os.kill(os.getpid(), signal.SIGKILL)
         await asyncio.sleep(getattr(parameters, "sleep", 0))
-        return InferenceResponse(model_name=self.name, outputs=[], parameters={"pid": os.getpid(), **{"n": getattr(parameters, "n", 0)}})
+        return InferenceResponse(
+            model_name=self.name, outputs=[], parameters={"pid": os.getpid(), **{"n": getattr(parameters, "n", 0)}}
+        )
 
 
 class Keeps(MLModel):
