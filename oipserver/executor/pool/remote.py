@@ -246,9 +246,9 @@ class RemoteWorker:
             self._close_call(call, released=meta[0])
 
     def _on_error(self, id_: int, meta: Any, _: memoryview) -> None:
-        released, code, message, retry_after = meta
+        released, code, message, retry_after, status_code = meta
         call = self.calls[id_]
-        call.fail(error_from_code(Code(code), message, retry_after))
+        call.fail(error_from_code(Code(code), message, retry_after, status_code))
         self._close_call(call, released)
 
     def _close_call(self, call: Call, released: bool) -> None:

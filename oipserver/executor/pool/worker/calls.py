@@ -278,7 +278,7 @@ class Calls:
         try:
             frame = self._frame(id_, kind, meta, inline)
         except InternalError as error:
-            frame = encode(Kind.ERROR, id_, [not held, error.code.value, error.message, None])
+            frame = encode(Kind.ERROR, id_, [not held, error.code.value, error.message, None, None])
         self._outbox.send(frame)
         if held:
             self._late[id_] = lease
@@ -289,13 +289,13 @@ class Calls:
             self._outbox.post(encode(Kind.RELEASE, id_))
 
 
-def _error(code: Code, message: str, retry_after: float | None = None) -> Reply:
-    return Kind.ERROR, [True, code.value, message, retry_after], ()
+def _error(code: Code, message: str, retry_after: float | None = None, status_code: int | None = None) -> Reply:
+    return Kind.ERROR, [True, code.value, message, retry_after, status_code], ()
 
 
 def _failure(model: LoadedModel, error: BaseException) -> Reply:
     if isinstance(error, OIPError):
-        return _error(error.code, error.message, error.retry_after)
+        return _error(error.code, error.message, error.retry_after, error.status_code)
     name = model.settings.name
     _log.error("an answer of model '%s' could not be used", name, exc_info=error)
     return _error(Code.INTERNAL, f"model '{name}' failed: {type(error).__name__}: {error}")
