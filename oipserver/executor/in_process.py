@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 
 from ..protocol import InferRequest, InferResponse
 from ..runtime import ModelFace, ModelHost
 from ..runtime.handlers import HandlerRequest, HandlerResponse
 from ..settings import ModelSettings
+from ..telemetry.context import model_context
 from .base import Executor
 
 # A hop to a thread and back costs 60 to 110 us when the loop is idle: below a few of those, running inline is quicker
@@ -30,13 +32,15 @@ class InProcessExecutor(Executor):
     def __init__(self, settings: ModelSettings) -> None:
         self._host = ModelHost(settings)
         self._name = settings.name
+        self._version = settings.version
         self._fast = False
         self._slots = _ASYNC_SLOTS
         self._mean_ns = float(INLINE_LIMIT_NS) * 2  # unknown: assume slow until measured
         self._threads: ThreadPoolExecutor | None = None
 
     async def load(self) -> ModelFace:
-        face = await self._host.load()
+        with model_context(self._name, self._version):
+            face = await self._host.load()
         self._fast = face.fast
         if face.fast:
             self._slots = max(1, face.instances)
@@ -63,28 +67,41 @@ class InProcessExecutor(Executor):
 
     async def execute(self, request: InferRequest) -> InferResponse:
         if not self._fast:
-            return await self._host.infer(request)
+            with model_context(self._name, self._version):
+                return await self._host.infer(request)
         if self._mean_ns < INLINE_LIMIT_NS:
-            response = self._host.infer_now(request)
+            response = self._infer_now(request)
         else:
             assert self._threads is not None, "load() comes first"
             loop = asyncio.get_running_loop()
-            response = await loop.run_in_executor(self._threads, self._host.infer_now, request)
+            response = await loop.run_in_executor(self._threads, self._infer_now, request)
         self._measure(response)
         return response
 
     def execute_here(self, request: InferRequest) -> InferResponse | None:
         if not self._fast:
             return None
-        response = self._host.infer_now(request)
+        response = self._infer_now(request)
         self._measure(response)
         return response
 
-    def stream(self, request: InferRequest) -> AsyncIterator[InferResponse]:
-        return self._host.stream(request)
+    async def stream(self, request: InferRequest) -> AsyncIterator[InferResponse]:
+        # Not one context around the loop: it would hold between the pieces too, in the code of whoever takes them.
+        async with aclosing(self._host.stream(request)) as pieces:
+            while True:
+                with model_context(self._name, self._version):
+                    piece = await anext(pieces, None)
+                if piece is None:
+                    return
+                yield piece
+
+    def _infer_now(self, request: InferRequest) -> InferResponse:
+        with model_context(self._name, self._version):
+            return self._host.infer_now(request)
 
     async def call_handler(self, request: HandlerRequest) -> HandlerResponse:
-        return await self._host.call_handler(request)
+        with model_context(self._name, self._version):
+            return await self._host.call_handler(request)
 
     def _measure(self, response: InferResponse) -> None:
         timings = response.timings

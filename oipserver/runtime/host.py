@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import asdict, dataclass, field
 from time import monotonic_ns
 from typing import Any
@@ -160,7 +160,7 @@ class ModelHost:
         end = monotonic_ns()
         return self._finish(answer, request, start, end)
 
-    async def stream(self, request: InferRequest) -> AsyncIterator[InferResponse]:
+    async def stream(self, request: InferRequest) -> AsyncGenerator[InferResponse, None]:
         """Answer in pieces. Raises OIPError, also after some pieces."""
         if self._fast:
             yield self.infer_now(request)

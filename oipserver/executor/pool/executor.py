@@ -55,6 +55,11 @@ class PoolExecutor(Executor):
             await self._leave()
 
     @property
+    def description(self) -> str:
+        count = len(self._pool.workers) if self._pool else 0
+        return f"{count} worker{'' if count == 1 else 's'}"
+
+    @property
     def slots(self) -> int:
         return self._model.slots
 
