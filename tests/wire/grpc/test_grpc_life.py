@@ -13,6 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from oipserver.settings import Settings
 from oipserver.wire.grpc import SERVICE, GrpcServer, PortInUseError
+from oipserver.wire.grpc import server as server_module
 from oipserver.wire.grpc.pb import inference_pb2 as pb
 
 from .clients import infer_message
@@ -30,6 +31,14 @@ def test_a_port_in_use_is_one_clear_line(served: Served, capfd: pytest.CaptureFi
         "Stop what uses it, or choose another with --grpc-port (0 picks a free one)."
     )
     assert capfd.readouterr().err == ""
+
+
+def test_two_servers_never_share_a_port(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As if the other server had come between the look at the port and taking it.
+    monkeypatch.setattr(server_module, "_require_free", lambda host, port: None)
+    taken = Settings(host="127.0.0.1", grpc_port=served.port)
+    with pytest.raises(PortInUseError, match="the address cannot be used"):
+        asyncio.run(GrpcServer(served.server._data, served.server._control, taken).start())
 
 
 def test_an_address_of_another_machine_is_refused(served: Served) -> None:
