@@ -144,13 +144,17 @@ def goals(series: Series, alone: Series) -> list[Goal]:
         for setting in SETTINGS[server]:
             if (setting != winner and setting.window_ms != 2) or (server, setting, BUSY) not in series:
                 continue
-            ratio = series.ratio(ours, (server, setting, BUSY), "rps")
+            theirs = (server, setting, BUSY)
+            ratio, cpu = series.ratio(ours, theirs, "rps"), series.ratio(theirs, ours, "cpu_us").median
             why = f"{setting.label}, its best" if setting == winner else setting.label
-            found.append(Goal(f"32 connections: requests/s over {server} ({why})", limit, ratio.median, ratio.text(1)))
+            text = f"32 connections: requests/s over {server} ({why}); {cpu:.1f} x less CPU"
+            found.append(Goal(text, limit, ratio.median, ratio.text(1)))
     off, on = SETTINGS[OURS]
     if on in alone and off in alone:
         ratio = alone.ratio(on, off, "p50_us")
-        found.append(Goal("lone request: p50 with batching on / off", 1.05, ratio.median, ratio.text(3), at_most=True))
+        both = " / ".join(alone.spread(one, "p50_us").text() for one in (on, off))
+        text = f"lone request: p50 with batching on / off ({both} us)"
+        found.append(Goal(text, 1.05, ratio.median, ratio.text(3), at_most=True))
     return found
 
 

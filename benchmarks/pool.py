@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from harness.bench import Bench
 from harness.cases import Case
-from harness.load import Load, run_transfer
+from harness.load import Load, run_executor_trips, run_transfer
 from harness.measure import Series, Spread, Target, progress, run_rounds
 from harness.process import ServerProcess
 from harness.servers import Endpoint, ModelSpec, mlserver, mosec, oipserver
@@ -79,6 +79,17 @@ def tensors(bench: Bench, servers: dict[int, tuple[ServerProcess, Endpoint]]) ->
     return found
 
 
+def without_wire(bench: Bench) -> dict[str, list[float]]:
+    """By size, milliseconds of a round trip; by side (``here``, ``worker``), CPU microseconds of a small request."""
+    found: dict[str, list[float]] = {}
+    for _ in range(bench.rounds if bench.wanted(OURS) else 0):
+        progress("the executor alone")
+        values = run_executor_trips(list(SIZES.values()), bench.seconds / 2, bench.all_cores)
+        for name, value in zip([*SIZES, "here", "worker"], values, strict=True):
+            found.setdefault(name, []).append(value)
+    return found
+
+
 def workers_table(series: Series) -> str:
     """Requests per second at one and two workers."""
     rows = []
@@ -116,33 +127,37 @@ def sides_of(series: Series, server: str, load: Load) -> tuple[Spread, Spread]:
     return here, series.difference(outside, "cpu_us", outside, "root_cpu_us")
 
 
-def tensors_table(trips: Trips) -> str:
-    """Milliseconds of a round trip from the client's side."""
+def tensors_table(trips: Trips, direct: dict[str, list[float]]) -> str:
+    """Milliseconds of a round trip from the client's side, and from the server's."""
     rows = []
-    for size in SIZES if trips else ():
+    for size in SIZES:
         cells = []
         for where in ("in the server", "in a worker"):
             values = trips.get((size, where))
             cells.append(Spread([one["p50_ms"] for one in values]).text(3) if values else "")
-        rows.append([size, *cells])
-    head = ["FP32 tensor, there and back", "p50 ms, model in the server", "p50 ms, model in a worker"]
-    return markdown("Tensors over REST binary to a model that returns them, one connection", head, rows)
+        rows.append([size, *cells, Spread(direct[size]).text(3)])
+    head = ["FP32 tensor", "REST, model in the server", "REST, model in a worker", "pool alone, no wire"]
+    return markdown("Tensors to a model that returns them and back, one at a time: p50 ms", head, rows)
 
 
-def goals(workers: Series, costs: Series, direct: dict[str, float]) -> list[Goal]:
+def goals(workers: Series, costs: Series, direct: dict[str, list[float]]) -> list[Goal]:
     """What was to be reached, and what was."""
     found = []
-    text = "requests/s of 2 workers over 1, interpreter lock held (needs two free cores)"
     if (OURS, 1) in workers and (OURS, 2) in workers:
         gain = workers.ratio((OURS, 2), (OURS, 1), "rps")
+        text = "requests/s of 2 workers over 1, interpreter lock held (needs two free cores)"
         found.append(Goal(text, 1.7, gain.median, gain.text(2)))
+    if not direct:
+        return found
+    for side, spread in (("server", Spread(direct["here"])), ("worker", Spread(direct["worker"]))):
+        text = f"CPU of the pool per small request, 32 in flight, no wire: {side}'s side"
+        found.append(Goal(text, 40, spread.median, spread.text(), at_most=True, unit="us"))
     if (OURS, 0, 32) in costs and (OURS, 1, 32) in costs:
-        for where, spread in zip(("server's", "worker's"), sides_of(costs, OURS, Load(32)), strict=True):
-            text = f"CPU of the pool per small request, {where} side, 32 connections"
+        for side, spread in zip(("server", "worker"), sides_of(costs, OURS, Load(32)), strict=True):
+            text = f"the same added to a REST request, 32 connections: {side}'s side"
             found.append(Goal(text, 40, spread.median, spread.text(), at_most=True, unit="us"))
-    if direct:
-        text = "16 MB to a worker and back, no wire"
-        found.append(Goal(text, 8, direct["16 MB"], at_most=True, unit="ms"))
+    big = Spread(direct["16 MB"])
+    found.append(Goal("16 MB to a worker and back, no wire", 8, big.median, big.text(2), at_most=True, unit="ms"))
     return found
 
 
@@ -154,11 +169,13 @@ def main() -> None:
         costs, ours = small_requests(bench)
         trips = tensors(bench, ours)
         bench.stop_all()
+        direct = without_wire(bench)
         print(f"## Worker pool\n\n{bench.conditions([workers, costs])}\n")
         print(workers_table(workers))
         print(cost_table(costs))
-        print(tensors_table(trips))
-        print(goals_table(goals(workers, costs, {})))
+        if trips:
+            print(tensors_table(trips, direct))
+        print(goals_table(goals(workers, costs, direct)))
 
 
 if __name__ == "__main__":

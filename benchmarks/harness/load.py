@@ -105,3 +105,11 @@ def run_session_loop(path: Path, seconds: float, inputs: list[str], cores: str) 
     """CPU microseconds of one ``session.run`` in a loop; ``inputs``: name and shape in turn, see session_loop.py."""
     argv = [sys.executable, str(_HERE / "session_loop.py"), str(path), str(seconds), *inputs]
     return float(json.loads(_run(pinned(cores, argv), seconds))["cpu_us"])
+
+
+def run_executor_trips(sizes: list[int], seconds: float, cores: str) -> list[float]:
+    """Milliseconds of a round trip of each of ``sizes`` (floats), then CPU us per small request of the server's side
+    and of the worker's; see executor_trips.py."""
+    argv = [sys.executable, str(_HERE / "executor_trips.py"), str(seconds), *map(str, sizes)]
+    found = json.loads(_run(pinned(cores, argv), seconds * (len(sizes) + 1)))
+    return [*found["trips"], found["here_us"], found["worker_us"]]
