@@ -415,6 +415,20 @@ def test_rows_that_are_larger_than_a_batch_are_split_where_rows_are_independent(
     run(main)
 
 
+def test_a_large_request_counts_once_against_the_bound_of_the_queue() -> None:
+    async def main(loop: VirtualTimeLoop) -> None:
+        bench = Bench(loop, max_queue_size=1, max_batch_size=2, independent_rows=True)
+        busy = await bench.busy()
+        large = bench.send(1, 2, 3, 4, 5)
+        await turns()
+        assert isinstance(await error_of(bench.send(6, 7, 8)), ResourceExhaustedError)
+        for _ in range(4):
+            await bench.finish()
+        assert await asyncio.gather(busy, large) == [[0], [2, 4, 6, 8, 10]]
+
+    run(main)
+
+
 @pytest.mark.parametrize("inline", [True, False])
 def test_a_lone_large_request_is_split_too(inline: bool) -> None:
     async def main(loop: VirtualTimeLoop) -> None:
@@ -693,8 +707,9 @@ def test_a_full_queue_refuses_and_close_fails_who_waits() -> None:
         assert isinstance(error, ResourceExhaustedError)
         assert error.retry_after
         await bench.scheduler.close()
-        for task in tasks[1:]:
-            assert isinstance(await error_of(task), UnavailableError)
+        errors = [await error_of(task) for task in tasks[1:]]
+        assert [type(each) for each in errors] == [UnavailableError] * 2
+        assert errors[0] is not errors[1]  # a traceback each
         assert isinstance(await error_of(bench.send(4)), UnavailableError)
         await bench.finish()
         assert await tasks[0] == [0]

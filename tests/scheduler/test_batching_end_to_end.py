@@ -12,6 +12,7 @@ import pytest
 
 from oipserver.errors import InvalidArgumentError
 from oipserver.executor import InProcessExecutor
+from oipserver.executor.pool import PoolManager
 from oipserver.model import MLModel
 from oipserver.protocol import InferRequest
 from oipserver.registry import Servable
@@ -53,9 +54,11 @@ class Lengths(MLModel):
         )
 
 
-async def serve(kind: type[MLModel], **settings: Any) -> Servable:
+async def serve(kind: type[MLModel], pools: PoolManager | None = None, **settings: Any) -> Servable:
+    """A loaded model: in a worker where there are ``pools``, in this process otherwise."""
     model = ModelSettings(name="m", implementation=f"{HERE}.{kind.__name__}", **{"max_batch_size": 16, **settings})
-    executor, statistics = InProcessExecutor(model), ModelStatistics()
+    executor = pools.executor(model) if pools else InProcessExecutor(model)
+    statistics = ModelStatistics()
     scheduler = scheduler_for(Settings(), model, executor, statistics)
     executor.changed = scheduler.slots_changed
     servable = Servable(model, executor, scheduler, statistics)
@@ -133,6 +136,33 @@ def test_metadata_with_a_fixed_first_dimension_turns_batching_off(caplog: pytest
 
     asyncio.run(main())
     assert caplog.text.count("runs unbatched") == 1
+
+
+def test_a_worker_is_given_batches_and_a_bad_row_in_one_fails_its_caller_alone() -> None:
+    async def main() -> None:
+        manager = PoolManager(Settings(parallel_workers=1))
+        try:
+            servable = await serve(Affine, manager)
+
+            async def client(number: int) -> None:
+                for turn in range(10):
+                    value = float(100 * number + turn)
+                    answer = await servable.scheduler.submit(numbers(value), 0)
+                    assert answer.outputs[0].array.tolist() == [[2 * value + 1]]
+
+            async def offender() -> None:
+                for _ in range(3):
+                    with pytest.raises(InvalidArgumentError, match="no negative numbers"):
+                        await servable.scheduler.submit(numbers(1, -1), 0)
+
+            await asyncio.gather(offender(), *(client(number) for number in range(8)))
+            assert servable.statistics.inference_count == 80
+            assert max(servable.statistics.batches) >= 4
+            await servable.unload()
+        finally:
+            await manager.close()
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize("max_batch_size", [0, 8])
