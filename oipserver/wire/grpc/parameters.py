@@ -22,12 +22,6 @@ class _ParameterMessage(Protocol):
     uint64_param: int
 
 
-class ParameterMap(Protocol):
-    """A message's ``map<string, InferParameter>``: an entry is made by asking for it."""
-
-    def __getitem__(self, key: str, /) -> Any: ...
-
-
 def read_parameters(parameters: Mapping[str, Any]) -> Parameters:
     """The values of a parameter map. Raises InvalidArgumentError naming a parameter that has none."""
     values: Parameters = {}
