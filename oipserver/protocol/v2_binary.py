@@ -8,9 +8,10 @@ from math import prod
 from ..errors import InvalidArgumentError
 from ..tensor import DATATYPES, Tensor
 from ..tensor.tensor import Buffer
+from .binary_form import BinaryCursor, OutputForm
 from .infer import InferRequest, InferResponse
 from .metadata import ModelMetadata
-from .v2_json import BinaryCursor, OutputForm, dump, read_request, response_document
+from .v2_json import dump, read_request, response_document
 
 LENGTH_HEADER = "Inference-Header-Content-Length"
 
@@ -54,6 +55,8 @@ def read_raw_request(
     Raises InvalidArgumentError where the model's metadata does not say how to read it.
     """
     name = metadata.name
+    if not body:
+        raise InvalidArgumentError(f"the request for model '{name}' has no body; expected JSON or binary data")
     if len(metadata.inputs) != 1:
         raise InvalidArgumentError(
             "Raw request must only have 1 input (found 1) to be deduced but got "

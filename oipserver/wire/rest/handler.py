@@ -9,8 +9,9 @@ from urllib.parse import unquote
 from ...errors import InvalidArgumentError, NotFoundError, OIPError, UnsupportedError
 from ...plane import DataPlane
 from ...protocol import InferRequest, InferResponse
+from ...protocol.binary_form import OutputForm
 from ...protocol.v2_binary import json_length, read_binary_request, read_raw_request, write_buffers
-from ...protocol.v2_json import OutputForm, read_request
+from ...protocol.v2_json import read_request
 from ...settings import Settings
 from ...tensor.tensor import Buffer
 from .client import too_large
@@ -23,6 +24,7 @@ _log = logging.getLogger(__name__)
 
 _PREFIX = b"/v2/models/"
 _SUFFIX = b"/infer"
+_JSON_START = 64  # bytes in which JSON shows its first brace
 READ_HEADERS = frozenset({b"content-encoding", b"accept-encoding", b"inference-header-content-length", b"content-type"})
 
 
@@ -82,7 +84,7 @@ class InferHandler:
         header = read.get(b"inference-header-content-length")
         if header is not None:
             length = json_length(header, size)
-        elif size == 0 or read.get(b"content-type", b"").startswith(b"application/octet-stream"):
+        elif size == 0 or _is_raw(read.get(b"content-type", b""), body):
             length = 0
         else:
             return read_request(body, name, version, view)
@@ -101,6 +103,14 @@ class InferHandler:
                 f"Chunked request body exceeds maximum of {limit} non-empty chunks. Send fewer or larger HTTP chunks."
             )
         )
+
+
+def _is_raw(content_type: bytes, body: Buffer) -> bool:
+    """Whether ``body`` is raw tensor data. Some clients call everything an octet stream, so JSON is looked for too."""
+    if not content_type.startswith(b"application/octet-stream"):
+        return False
+    start = bytes(memoryview(body)[:_JSON_START]).lstrip()
+    return not (start.startswith(b"{") and b'"inputs"' in bytes(body))
 
 
 def _reply_headers(response: InferResponse, length: int | None) -> Headers:

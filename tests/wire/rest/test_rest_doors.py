@@ -124,7 +124,14 @@ CASES = {
     "the model's mistake": ("/v2/models/broken/infer", json.dumps(text("boom")).encode(), {}, 500, "ValueError"),
     "bad length header": ("/v2/models/echo/infer", GOOD_JSON, {LENGTH: "abc"}, 400, "Unable to parse Inference-Header"),
     "length header too large": ("/v2/models/echo/infer", GOOD_JSON, {LENGTH: "9999"}, 400, "should be in range"),
-    "raw, two inputs": ("/v2/models/add/infer", b"", {}, 400, "Raw request must only have 1 input"),
+    "no body": ("/v2/models/one/infer", b"", {}, 400, "the request for model 'one' has no body"),
+    "raw, two inputs": (
+        "/v2/models/add/infer",
+        bytes(16),
+        {"content-type": "application/octet-stream"},
+        400,
+        "Raw request must only have 1 input",
+    ),
     "raw, wrong size": (
         "/v2/models/one/infer",
         bytes(15),
