@@ -7,7 +7,6 @@ does not know are ignored.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -15,6 +14,7 @@ import orjson
 from ..errors import InternalError, InvalidArgumentError, UnsupportedError
 from ..tensor import Datatype, Parameters, Tensor, array_from_json, array_to_json, element_count, lookup_datatype
 from ..tensor.tensor import Buffer
+from .binary_form import BinaryCursor, OutputForm
 from .infer import InferRequest, InferResponse, RequestedOutput
 from .json_text import parse_json
 
@@ -24,50 +24,6 @@ _ONE_OF = (
     "Input must set only one of the following fields: 'data', 'binary_data_size' in 'parameters', "
     "'shared_memory_region' in 'parameters'. But "
 )
-
-
-@dataclass(slots=True)
-class OutputForm:
-    """Which outputs a caller wants as binary data: ``named`` ones as they say, all others as ``default``."""
-
-    default: bool = False
-    named: dict[str, bool] = field(default_factory=dict)
-
-    def binary(self, name: str) -> bool:
-        """Whether the output called ``name`` is wanted as binary data."""
-        return self.named.get(name, self.default)
-
-    @property
-    def wanted(self) -> bool:
-        """Whether any output may be binary."""
-        return self.default or True in self.named.values()
-
-
-class BinaryCursor:
-    """Hands out the binary data behind the JSON of a request, in the order of the inputs that have some."""
-
-    __slots__ = ("_model", "_position", "_view")
-
-    def __init__(self, view: memoryview | bytes, model: str) -> None:
-        self._view = memoryview(view)
-        self._position = 0
-        self._model = model
-
-    def take(self, size: int, tensor: str) -> memoryview:
-        """The next ``size`` bytes, without a copy. Raises InvalidArgumentError where fewer are left."""
-        start, end = self._position, self._position + size
-        missing = end - self._view.nbytes
-        if missing > 0:
-            raise InvalidArgumentError(
-                f"unexpected size for input '{tensor}', expecting {missing} additional bytes for model '{self._model}'"
-            )
-        self._position = end
-        return self._view[start:end]
-
-    def finish(self) -> None:
-        """Raises InvalidArgumentError where bytes are left over."""
-        if self._position != self._view.nbytes:
-            raise InvalidArgumentError(f"unexpected additional input data for model '{self._model}'")
 
 
 def read_request(

@@ -9,8 +9,9 @@ from hypothesis.extra import numpy as hnp
 
 from oipserver.errors import InternalError, InvalidArgumentError, OIPError, UnsupportedError
 from oipserver.protocol import InferResponse
+from oipserver.protocol.binary_form import OutputForm
 from oipserver.protocol.json_text import MAX_DEPTH, parse_json
-from oipserver.protocol.v2_json import MAX_TENSORS, OutputForm, read_request, response_document, write_response
+from oipserver.protocol.v2_json import MAX_TENSORS, read_request, response_document, write_response
 from oipserver.tensor import DATATYPES, Tensor
 
 

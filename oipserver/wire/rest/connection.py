@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from functools import partial
 from time import perf_counter
-from typing import Any
-from urllib.parse import quote
 
-import httptools
 from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.protocols.utils import get_client_addr
 from uvicorn.server import ServerState
 
@@ -21,141 +17,49 @@ from ...errors import ResourceExhaustedError
 from .cycle import InferCycle
 from .door import InferDoor
 from .eager import run_eagerly
-from .errors import INTERNAL_MESSAGE, error_body, error_reply, message_reply
+from .errors import error_reply, message_reply
 from .handler import match_infer_path
-from .idle import IdleWatch
+from .http_connection import CLOSE, HttpConnection
 from .large_body import LargeBody
 from .observer import INFER_TEMPLATE, INFER_VERSION_TEMPLATE
 from .reply import Reply, render_head
 
-_log = logging.getLogger(__name__)
-
 LARGE = 64 * 1024  # bytes of a body from which memory of its own pays
 _JOIN = 64 * 1024  # bytes of an answer up to which one copy is cheaper than a vectored write
-_MAX_HEAD = 64 * 1024
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_UPGRADE_HEADERS = frozenset({b"connection", b"upgrade", b"http2-settings"})
-_CLOSE = b"connection: close\r\n"
 
 
-class RestConnection(HttpToolsProtocol):
+class RestConnection(HttpConnection):
     """uvicorn's connection with a short way for inference requests.
 
     Answers leave in the order of their requests, whoever makes them: both kinds share uvicorn's pipeline. A request
     whose client leaves is cancelled. While an answer waits for the client to read, no further request is begun.
     """
 
-    cycle: Any
-    _watch: IdleWatch
-
     def __init__(
         self,
         config: Config,
         server_state: ServerState,
-        app_state: dict[str, Any],
         door: InferDoor,
         loop: asyncio.AbstractEventLoop,
         gone: Callable[[], None],
     ) -> None:
         """``gone`` is called when the connection is."""
-        super().__init__(config, server_state, app_state, loop)
+        super().__init__(config, server_state, loop, door.idle_timeout, door.linger, gone)
         self.door = door
-        self._gone = gone
         self._running: InferCycle | None = None  # the request whose answer is being made or sent
-        self._in_head = False
-        self._head_size = 0  # bytes of an unfinished head, those of the piece it began in left out
-        self._discarding = False  # what comes is the rest of a refused body
-
-    # -- the connection ------------------------------------------------------------------------------------------
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._watch = IdleWatch(
-            self.loop, transport, self.door.idle_timeout, self._clients_turn, lambda: self.flow.write_paused
-        )
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._watch.stop()
-        self.pipeline.clear()
         running, self._running = self._running, None
         if running is not None and running.task is not None:
             running.disconnected = True
             running.task.cancel()
         super().connection_lost(exc)
-        self._gone()
-
-    def data_received(self, data: bytes) -> None:
-        if self._discarding:
-            return
-        self._watch.heard()
-        if self._in_head:
-            self._head_size += len(data)
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._decline_upgrade(data[upgrade.args[0] :])
-        except httptools.HttpParserCallbackError as error:
-            _log.error("a request could not be taken", exc_info=error.__context__ or error)
-            self._refuse_connection(500, INTERNAL_MESSAGE)
-        except httptools.HttpParserError:
-            self._refuse_connection(400, "Invalid HTTP request received.")
-        else:
-            if self._in_head and self._head_size > _MAX_HEAD:
-                self._refuse_connection(431, "the headers of the request are too large", self.door.linger)
-            self._receive_rest()
-
-    def _decline_upgrade(self, rest: bytes) -> None:
-        """Take a request that offers another protocol (h2c, say) as if it did not. The parser has stopped behind its
-        head, so a new one gets that head again, without the offer, and the ``rest``."""
-        if self.parser.get_method() == b"CONNECT":
-            self._refuse_connection(400, "this server is no proxy")
-            return
-        head = [self.parser.get_method(), b" ", self.url, b" HTTP/1.1\r\n"]
-        for name, value in self.headers:
-            if name not in _UPGRADE_HEADERS:
-                head += [name, b": ", value, b"\r\n"]
-        self._renew_parser()
-        self.data_received(b"".join([*head, b"\r\n", rest]))
-
-    def _renew_parser(self) -> None:
-        self.parser = httptools.HttpRequestParser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-
-    def _clients_turn(self) -> bool:
-        cycle = self.cycle
-        return cycle is None or cycle.response_complete or (cycle.more_body and not self.flow.read_paused)
-
-    def _refuse_connection(self, status: int, message: str, linger: float = 0.0) -> None:
-        """Answer what is no request, unless an earlier one is being answered: then only the end of that is awaited."""
-        cycle = self.cycle
-        if cycle is not None and not cycle.response_complete and not (cycle.more_body and self._is_first(cycle)):
-            cycle.keep_alive = False
-            self.flow.pause_reading()
-            return
-        self._discarding, self._in_head = True, False
-        body = error_body(message)
-        self.transport.write(
-            b"%bcontent-type: application/json\r\ncontent-length: %d\r\n%b\r\n%b"
-            % (STATUS_LINE[status], len(body), _CLOSE, body)
-        )
-        if linger:
-            self.loop.call_later(linger, self.transport.close)
-        else:
-            self.transport.close()
-
-    def _is_first(self, cycle: RequestResponseCycle) -> bool:
-        return not self.pipeline and (not isinstance(cycle, InferCycle) or cycle.active)
 
     # -- what the parser tells -----------------------------------------------------------------------------------
 
-    def on_message_begin(self) -> None:
-        self.url = b""
-        self.expect_100_continue = False
-        self.headers = []
-        self._in_head, self._head_size = True, 0
-
     def on_headers_complete(self) -> None:
-        self._in_head = False
+        self.in_head = False
         if self.parser.should_upgrade():
             return
         url = self.url
@@ -164,13 +68,8 @@ class RestConnection(HttpToolsProtocol):
             if target is not None:
                 self._begin(url, target)
                 return
-        headers, expects = self.headers, self.expect_100_continue
-        super().on_message_begin()
-        self.url = url if url.isascii() else quote(url, safe="%/:?#[]@!$&'()*+,;=").encode()
-        self.headers.extend(headers)
-        self.expect_100_continue = expects
         self.server_state.default_headers = [(b"date", self.door.date())]
-        super().on_headers_complete()
+        self.leave_to_application()
 
     def _path(self, url: bytes) -> bytes:
         path = url.partition(b"?")[0]
@@ -220,7 +119,10 @@ class RestConnection(HttpToolsProtocol):
             keep_alive=parser.get_http_version() == "1.1" and parser.should_keep_alive(),
             expects=self.expect_100_continue,
         )
-        length = next((int(value) for name, value in self.headers if name == b"content-length"), 0)
+        length = 0
+        for name, value in self.headers:
+            if name == b"content-length":
+                length = int(value)
         if length > self.door.max_body:
             cycle.refusal = self.door.handler.refuse_size(length)
         elif length > LARGE:
@@ -257,7 +159,7 @@ class RestConnection(HttpToolsProtocol):
         but not at once: a client that is still sending would never see the answer."""
         cycle.refusal = refusal
         cycle.keep_alive = False
-        self._discarding = True
+        self.discarding = True
         if cycle.active:
             cycle.started = perf_counter()
             if self.door.observer is not None:
@@ -292,11 +194,11 @@ class RestConnection(HttpToolsProtocol):
 
     def _answer(self, cycle: InferCycle, reply: Reply) -> None:
         door, transport, buffers = self.door, self.transport, reply.buffers
-        extra = b"date: %b\r\n" % door.date()
+        extra = door.date_line()
         if door.cors is not None:
             extra += door.cors.lines(cycle.headers)
         if not cycle.keep_alive:
-            extra += _CLOSE
+            extra += CLOSE
         size = reply.size
         head = render_head(reply, size, extra)
         self._running = cycle
@@ -331,7 +233,7 @@ class RestConnection(HttpToolsProtocol):
             self.transport.close()
         else:
             self.flow.resume_reading()
-            self.loop.call_later(self.door.linger, self.transport.close)
+            self.loop.call_later(self.linger, self.transport.close)
 
     def on_response_complete(self) -> None:
         """Turn to the next request of the connection, or wait for one."""
@@ -352,7 +254,7 @@ class RestConnection(HttpToolsProtocol):
         if not self.pipeline and cycle.more_body:
             self.flow.resume_reading()
         self._start_asgi_task(cycle, app)
-        self._receive_rest()
+        self.fed()
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -361,7 +263,7 @@ class RestConnection(HttpToolsProtocol):
 
     # -- large bodies --------------------------------------------------------------------------------------------
 
-    def _receive_rest(self) -> None:
+    def fed(self) -> None:
         """Let the rest of a large body, if one is coming and may be read now, go where it belongs."""
         cycle = self.cycle
         if type(cycle) is not InferCycle or cycle.room is None or not cycle.more_body or cycle.refusal is not None:
@@ -373,7 +275,7 @@ class RestConnection(HttpToolsProtocol):
 
     def _received(self, cycle: InferCycle) -> None:
         """A large body is complete. Its parser still waits for it: the next request gets a new one."""
-        self._renew_parser()
+        self.renew_parser()
         cycle.more_body = False
         if cycle.active:
             self._run(cycle)

@@ -29,6 +29,7 @@ class InferDoor:
     linger: float = 2.0
     _second: int = field(default=0, init=False)
     _date: bytes = field(default=b"", init=False)
+    _date_line: bytes = field(default=b"", init=False)
 
     def date(self) -> bytes:
         """The value of the Date header, made once a second."""
@@ -36,4 +37,10 @@ class InferDoor:
         if second != self._second:
             self._second = second
             self._date = formatdate(second, usegmt=True).encode()
+            self._date_line = b"date: %b\r\n" % self._date
         return self._date
+
+    def date_line(self) -> bytes:
+        """The whole line of the Date header."""
+        self.date()
+        return self._date_line

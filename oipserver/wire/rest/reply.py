@@ -34,6 +34,8 @@ class Reply:
     @property
     def size(self) -> int:
         """Bytes of the body."""
+        if len(self.buffers) == 1:
+            return buffer_size(self.buffers[0])
         return sum(map(buffer_size, self.buffers))
 
 

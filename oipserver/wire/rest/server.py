@@ -78,7 +78,7 @@ class RestServer:
         state, door = self._state, self._door
 
         def connection() -> RestConnection:
-            return RestConnection(config, state, {}, door, loop, self._gone.set)
+            return RestConnection(config, state, door, loop, self._gone.set)
 
         self._server = await loop.create_server(connection, sock=listener, backlog=_BACKLOG)
         port: int = listener.getsockname()[1]
