@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from copy import copy
 from time import monotonic_ns
 
 from ..errors import (
@@ -16,7 +15,6 @@ from ..errors import (
     OIPError,
     ResourceExhaustedError,
     UnavailableError,
-    UnsupportedError,
 )
 from ..executor import Executor
 from ..protocol import InferRequest, InferResponse
@@ -29,18 +27,12 @@ from .direct import DirectScheduler
 from .holding import Holding
 from .merge import merge, pieces, reunite, split
 from .policy import BatchPolicy
-from .queue import Entry
+from .queue import Entry, own
 
 _log = logging.getLogger(__name__)
 
-# Failures that say nothing about a single request of the batch: running each of them again would not help.
-_COMMON_FAILURES = (
-    CancelledError,
-    DeadlineExceededError,
-    ResourceExhaustedError,
-    UnavailableError,
-    UnsupportedError,
-)
+# Failures of the place where models run, not of one request: running each of them again would not help.
+_COMMON_FAILURES = (CancelledError, DeadlineExceededError, ResourceExhaustedError, UnavailableError)
 
 
 class BatchScheduler(DirectScheduler):
@@ -253,7 +245,7 @@ class BatchScheduler(DirectScheduler):
         except _COMMON_FAILURES:
             raise
         except OIPError:
-            if len(entries) == 1 or self._policy.stateful or self._closed:
+            if len(entries) == 1 or self._policy.stateful:
                 raise
             self._one_by_one(entries)
             return
@@ -270,7 +262,11 @@ class BatchScheduler(DirectScheduler):
             entry.finish(answer)
 
     def _one_by_one(self, entries: list[Entry]) -> None:
-        """Back into the queue, before all others, each to run alone: only the culprit of a failure is to fail."""
+        """Back into the queue, before all others, each to run alone: only the culprit of a failure is to fail.
+
+        Raises UnavailableError where nothing runs any more.
+        """
+        self._require_available()
         for entry in reversed(entries):
             if not entry.future.done():
                 entry.batch = entry.key = None
@@ -280,4 +276,4 @@ class BatchScheduler(DirectScheduler):
     def _fail(self, batch: Batch, error: OIPError) -> None:
         for entry in batch.entries:
             if entry.batch is batch:
-                entry.finish(copy(error))
+                entry.finish(own(error))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from copy import copy
 from functools import partial
 from time import monotonic_ns
 
@@ -15,7 +14,7 @@ from ..runtime import ModelFace
 from ..telemetry.statistics import ModelStatistics
 from .base import Scheduler
 from .policy import QueuePolicy
-from .queue import Entry, RequestQueue
+from .queue import Entry, RequestQueue, own
 from .slots import Slots
 
 # Timers below this are not worth setting (uvloop's have whole milliseconds), and a request that could run in this very
@@ -171,7 +170,7 @@ class DirectScheduler(Scheduler):
 
     def _fail_queued(self, error: OIPError) -> None:
         for entry in self._queue.drain():
-            entry.finish(copy(error))
+            entry.finish(own(error))
         self._slots.want(False)
 
     def _freed(self) -> None:

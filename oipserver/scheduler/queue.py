@@ -17,6 +17,18 @@ if TYPE_CHECKING:
 Outcome = InferResponse | OIPError | None
 
 
+def own(error: OIPError) -> OIPError:
+    """A copy of ``error`` for one of several callers: raising it adds to its traceback.
+
+    Its ``__init__`` is not called: a model's own subclass may want other arguments than a message.
+    """
+    kind = type(error)
+    twin: OIPError = kind.__new__(kind, *error.args)
+    twin.__dict__.update(error.__dict__)
+    twin.__cause__ = error.__cause__
+    return twin
+
+
 class Entry:
     """One request in the queue, and later in a batch.
 

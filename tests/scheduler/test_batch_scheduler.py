@@ -13,9 +13,9 @@ from oipserver.errors import (
     DeadlineExceededError,
     InternalError,
     InvalidArgumentError,
+    OIPError,
     ResourceExhaustedError,
     UnavailableError,
-    UnsupportedError,
 )
 from oipserver.protocol import InferRequest, InferResponse
 from oipserver.scheduler import BatchPolicy, BatchScheduler
@@ -462,6 +462,13 @@ def test_a_failing_piece_fails_its_request_and_spares_the_rest_of_it() -> None:
     run(main)
 
 
+class TwoArgumentsError(OIPError):
+    """An error of a model's own, with a constructor of its own."""
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(f"{first} and {second}")
+
+
 # -- failure -----------------------------------------------------------------------------------------------------------
 
 
@@ -490,13 +497,29 @@ def test_a_failing_batch_is_retried_one_by_one_and_only_the_culprit_fails(somebo
     run(main)
 
 
+def test_a_batch_that_fails_where_nothing_runs_any_more_is_not_retried() -> None:
+    async def main(loop: VirtualTimeLoop) -> None:
+        bench = Bench(loop)
+        tasks = [await bench.busy(), *(bench.send(value) for value in (1, 2))]
+        await bench.finish()
+        bench.executor.reason = "its workers keep dying"
+        bench.executor.slots = 0
+        bench.executor.runs[-1].fail(InternalError("the worker died"))
+        for task in tasks[1:]:
+            assert "its workers keep dying" in (await error_of(task)).message
+        await tasks[0]
+
+    run(main)
+
+
 @pytest.mark.parametrize(
     ("policy", "error"),
     [
         ({"stateful": True}, InternalError("broken")),
         ({}, UnavailableError("no worker", retry_after=2.0)),
         ({}, DeadlineExceededError("late")),
-        ({}, UnsupportedError("does not do that")),
+        ({}, ResourceExhaustedError("no memory left")),
+        ({"stateful": True}, TwoArgumentsError("a", "b")),
     ],
 )
 def test_what_a_retry_would_not_mend_or_must_not_repeat_fails_everybody_at_once(policy: dict, error: Any) -> None:
