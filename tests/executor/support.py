@@ -59,8 +59,14 @@ async def loaded(kind: str, model: dict[str, Any] | None = None, **settings: Any
 async def until(condition: Callable[[], Any], what: str = "") -> None:
     """Wait for something that happens in another process and that nobody here is told of."""
     async with asyncio.timeout(PATIENCE):
-        while not condition():
-            await asyncio.sleep(0.005)  # noqa: ASYNC110  # other processes have no event of ours
+        while not condition():  # noqa: ASYNC110  # other processes have no event of ours
+            await asyncio.sleep(0.005)
+
+
+async def parts_of(answers: AsyncIterator[InferResponse], parts: list[InferResponse]) -> None:
+    """Read a stream into ``parts``, also where it fails."""
+    async for part in answers:
+        parts.append(part)  # noqa: PERF401  # what came before an error is kept
 
 
 def parameters_of(response: InferResponse) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import math
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -31,7 +31,7 @@ from oipserver.runtime.handlers import HandlerRequest
 from oipserver.settings import Settings
 from oipserver.tensor import DATATYPES, Tensor
 
-from .support import model_settings, parameters_of, request, until
+from .support import model_settings, parameters_of, parts_of, request, until
 
 Open = Callable[..., Any]  # kind of model -> context manager of its executor
 
@@ -41,7 +41,7 @@ class Home:
 
     def __init__(self, sort: str) -> None:
         self.sort = sort
-        self.runner = asyncio.Runner()
+        self.runner = asyncio.Runner(loop_factory=uvloop.new_event_loop if "uvloop" in sort else None)
         self.manager: PoolManager | None = None
 
     def run(self, work: Any) -> Any:
@@ -69,7 +69,7 @@ class Home:
         self.runner.close()
 
 
-@pytest.fixture(scope="module", params=["in-process", "pool"])
+@pytest.fixture(scope="module", params=["in-process", "pool", "pool on uvloop"])
 def home(request: pytest.FixtureRequest) -> Iterator[Home]:
     home = Home(request.param)
     yield home
@@ -246,12 +246,11 @@ def test_stream_of_a_model_that_does_not_stream(home: Home) -> None:
 
 def test_stream_that_fails_midway(home: Home) -> None:
     async def run() -> int:
-        parts = 0
+        parts: list[InferResponse] = []
         async with home.loaded("Counts") as executor:
             with pytest.raises(InvalidArgumentError, match="no more"):
-                async for _ in executor.stream(request(n=40, fail_at=17)):
-                    parts += 1
-        return parts
+                await parts_of(executor.stream(request(n=40, fail_at=17)), parts)
+        return len(parts)
 
     assert home.run(run()) == 17
 
@@ -386,21 +385,3 @@ def echo(home: Home) -> Iterator[tuple[Home, Executor]]:
     home.run(executor.load())
     yield home, executor
     home.run(executor.unload())
-
-
-def test_nothing_is_kept_of_what_was_answered(home: Home) -> None:
-    """Memory shared with a worker is free again once nobody looks at request and answer any more."""
-    if home.manager is None:
-        pytest.skip("nothing is shared in one process")
-
-    async def run() -> None:
-        assert home.manager is not None
-        async with home.loaded("Doubler") as executor:
-            for _ in range(3):
-                await executor.execute(request(np.zeros(100_000)))
-        gc.collect()
-        (pool,) = home.manager.pools
-        for worker in pool.workers:
-            await until(lambda worker=worker: worker.blocks_in_use == 0)
-
-    home.run(run())

@@ -1,5 +1,8 @@
 """Models for the executors' tests, loaded as a user's would be: from a folder, by their settings."""
 
+# Some do what users' models should not, such as blocking the loop:
+# ruff: noqa: ASYNC110, ASYNC240, ASYNC251
+
 import asyncio
 import ctypes
 import logging
@@ -170,7 +173,7 @@ class Dies(MLModel):
             os.kill(os.getpid(), signal.SIGKILL)
         await asyncio.sleep(getattr(parameters, "sleep", 0))
         return InferenceResponse(
-            model_name=self.name, outputs=[], parameters={"pid": os.getpid(), **{"n": getattr(parameters, "n", 0)}}
+            model_name=self.name, outputs=[], parameters={"pid": os.getpid(), "n": getattr(parameters, "n", 0)}
         )
 
 

@@ -20,7 +20,7 @@ from ....runtime import ModelFace, ModelHost
 from ....settings import ModelSettings
 from ....telemetry.context import model_context
 from .. import messages
-from ..frames import Kind, encode
+from ..frames import FrameError, Kind, encode
 from ..memory import SharedMemory
 from ..messages import Cost
 from .meter import metered
@@ -112,7 +112,9 @@ class Calls:
         model, lease = self._model(id_, meta[0])
         if model is None:
             return
-        request = self._request(model, meta[1], inline, lease)
+        request = self._request(id_, model, meta[1], inline, lease)
+        if request is None:
+            return
         if model.face.fast and model.threads is None:
             entry = self._memory.board.begin(id_)
             reply = self._run_now(model, request)
@@ -126,8 +128,10 @@ class Calls:
         """A request answered in parts."""
         model, lease = self._model(id_, meta[0])
         if model is not None:
+            request = self._request(id_, model, meta[1], inline, lease)
+            if request is None:
+                return
             credit = self._credits[id_] = Credit(meta[2])
-            request = self._request(model, meta[1], inline, lease)
             self._start(id_, model, lease, partial(self._stream, id_, model, credit, request))
 
     def handler(self, id_: int, meta: Any, inline: memoryview) -> None:
@@ -154,10 +158,9 @@ class Calls:
         for start in starts:
             self._memory.answers.free(start)
 
-    async def end_of(self, key: int) -> None:
+    async def end_of(self, model: LoadedModel) -> None:
         """Stop what still runs of a model that is leaving; its callers have gone before."""
-        model = self.models.get(key)
-        tasks = list(model.tasks) if model else []
+        tasks = list(model.tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -174,9 +177,17 @@ class Calls:
             model = None
         return model, lease
 
-    def _request(self, model: LoadedModel, meta: Any, inline: memoryview, lease: Lease) -> InferRequest:
-        settings = model.settings
-        return messages.read_request(meta, inline, self._memory.requests, lease.hold, settings.name, settings.version)
+    def _request(
+        self, id_: int, model: LoadedModel, meta: Any, inline: memoryview, lease: Lease
+    ) -> InferRequest | None:
+        """The request, or None where it cannot be read: that fails this call and not the worker."""
+        half, name, version = self._memory.requests, model.settings.name, model.settings.version
+        try:
+            return messages.read_request(meta, inline, half, lease.hold, name, version)
+        except FrameError as error:
+            reply = _error(Code.INTERNAL, f"model '{name}': the request did not survive the way to its worker: {error}")
+        self._reply(id_, lease, *reply)
+        return None
 
     def _run_now(self, model: LoadedModel, request: InferRequest) -> Reply:
         try:
@@ -242,7 +253,7 @@ class Calls:
     async def _stream(self, id_: int, model: LoadedModel, credit: Credit, request: InferRequest) -> Reply:
         answers = model.host.stream(request)
         del request
-        async with aclosing(answers):  # type: ignore[type-var]  # an async generator behind its interface
+        async with aclosing(answers):
             async for response in answers:
                 await credit.take()
                 self._outbox.send(self._frame(id_, *self._answer(Kind.PART, response, Cost())))

@@ -162,7 +162,7 @@ class WorkerService:
                 await load
         model = self._calls.models.pop(key, None)
         if model is not None:
-            await self._calls.end_of(key)
+            await self._calls.end_of(model)
             if model.threads is not None:
                 await asyncio.to_thread(model.threads.shutdown)
             await model.host.unload()
