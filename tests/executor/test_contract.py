@@ -284,11 +284,13 @@ def test_cancelled_call_is_told_to_the_model(home: Home, tmp_path: Path) -> None
     home.run(run())
 
 
-def test_many_calls_at_once(home: Home) -> None:
+@pytest.mark.parametrize("size", [1, 3000, 30_000])  # within a frame, more than a socket holds, in shared memory
+def test_many_calls_at_once(home: Home, size: int) -> None:
     async def run() -> None:
         async with home.loaded("Doubler") as executor:
-            answers = await asyncio.gather(*(executor.execute(request(np.array([n]))) for n in range(100)))
-            assert [int(answer.outputs[0].array[0]) for answer in answers] == [2 * n for n in range(100)]
+            answers = await asyncio.gather(*(executor.execute(request(np.full(size, n))) for n in range(200)))
+            for n, response in enumerate(answers):
+                assert (response.outputs[0].array == 2 * n).all()
 
     home.run(run())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import socket
 from collections import deque
 from threading import Lock
@@ -17,11 +18,21 @@ class Outbox:
         self._loop = loop
         self._frames: deque[bytes] = deque()
         self._sending = Lock()
+        self._room = select.poll()
+        self._room.register(sock, select.POLLOUT)
 
     def send(self, frame: bytes) -> None:
         """Send a frame now, or leave it to the thread that is sending already."""
         self._frames.append(frame)
         self._flush()
+
+    def _send(self, frame: bytes) -> None:
+        rest = memoryview(frame)
+        while rest:
+            try:
+                rest = rest[self._socket.send(rest) :]
+            except BlockingIOError:  # the loop that reads it may have made it so
+                self._room.poll()
 
     def post(self, frame: bytes) -> None:
         """Send a frame soon; may be called from a finaliser, wherever it happens to run."""
@@ -34,7 +45,7 @@ class Outbox:
         while self._frames and self._sending.acquire(blocking=False):
             try:
                 while self._frames:
-                    self._socket.sendall(self._frames.popleft())
+                    self._send(self._frames.popleft())
             except OSError:
                 os._exit(1)  # the server is gone
             finally:
