@@ -17,3 +17,12 @@ class Batch:
         self.remaining = len(entries)  # callers who still wait
         self.started = False
         self.task: asyncio.Task[None] | None = None
+
+    def dissolve(self) -> None:
+        """Let go of everything, so that answers are freed when they are sent: cycles would leave them, and a pause of
+        tens of milliseconds, to the garbage collector."""
+        for entry in self.entries:
+            if entry.batch is self:
+                entry.batch = None
+        self.entries = []
+        self.task = None

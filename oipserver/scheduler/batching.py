@@ -230,6 +230,7 @@ class BatchScheduler(DirectScheduler):
             raise
         finally:
             self._running.discard(batch)
+            batch.dissolve()
             self._slots.release()
 
     async def _execute(self, entries: list[Entry]) -> None:

@@ -1,6 +1,7 @@
 """BatchScheduler: which requests run together, when, and who pays for a failure."""
 
 import asyncio
+import gc
 import logging
 import math
 from dataclasses import replace
@@ -796,6 +797,41 @@ def test_a_thread_of_its_own_is_served_there_unless_there_is_company() -> None:
         assert bench.scheduler.submit_here(request(1), loop.clock()) is None  # there was company a moment ago
         await asyncio.sleep(0.01)
         assert bench.scheduler.submit_here(request(1), loop.clock()) is not None
+
+    run(main)
+
+
+@pytest.mark.parametrize("failing", [False, True])
+def test_batches_leave_nothing_to_the_garbage_collector(failing: bool) -> None:
+    """Cycles would keep every answer until a collection, which halts the whole server for milliseconds."""
+
+    def answer(merged: InferRequest) -> InferResponse:
+        if failing and merged.inputs[0].shape[0] > 1:
+            raise InvalidArgumentError("not together")
+        return doubled(merged)
+
+    async def main(loop: VirtualTimeLoop) -> None:
+        bench = Bench(loop, ScriptedExecutor(answer=answer), max_batch_time=MS)
+
+        async def clients() -> None:
+            await asyncio.gather(*(bench.send(value) for value in range(6)))
+            bench.executor.runs.clear()
+            await turns()
+
+        await clients()
+        gc.collect()
+        await clients()
+        gc.disable()
+        try:
+            await clients()
+            gc.set_debug(gc.DEBUG_SAVEALL)
+            gc.collect()
+            left = [type(each).__name__ for each in gc.garbage]
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+            gc.enable()
+        assert not {"Batch", "Entry", "InferResponse", "Tensor", "Future"} & set(left), left
 
     run(main)
 
