@@ -19,6 +19,7 @@ from .messages import Block, Hold
 
 if TYPE_CHECKING:
     from .model import PoolModel
+    from .remote import RemoteWorker
 
 STREAM_CREDIT = 8  # parts a worker may be ahead of the reader
 
@@ -26,13 +27,14 @@ STREAM_CREDIT = 8  # parts a worker may be ahead of the reader
 class Call(ABC):
     """One call of one model. It is answered once, however many workers it takes."""
 
-    __slots__ = ("abandoned", "block", "deaths", "id", "model")
+    __slots__ = ("abandoned", "block", "deaths", "id", "model", "worker")
 
     kind: ClassVar[Kind]
 
     def __init__(self, id_: int, model: PoolModel) -> None:
         self.id = id_
         self.model = model
+        self.worker: RemoteWorker | None = None  # that has it now
         self.block: int | None = None  # where its data lies in the memory of the worker that has it
         self.deaths = 0  # workers that died while they executed it
         self.abandoned = False  # nobody waits for it any more

@@ -74,7 +74,7 @@ class Dispatcher:
             self._quarantine = None
         unstarted: list[Call] = []
         for call in calls:
-            call.block = None
+            call.worker = call.block = None
             if call.abandoned:
                 call.model.abandon(-1)
             elif call.id not in executing:

@@ -14,6 +14,7 @@ from ... import __version__
 from ...errors import ModelLoadError
 from ...settings import ModelSettings, Settings
 from ..base import Executor
+from .cores import thread_variables
 from .environments import Environments, interpreter_in
 from .executor import PoolExecutor
 from .memory import default_capacity
@@ -130,10 +131,11 @@ class PoolManager:
 
     def _new_pool(self, key: PoolKey) -> Pool:
         interpreter = key.environment or sys.executable
+        threads = thread_variables(key.size or self.size)
         orders = [
             WorkerOrder(
                 interpreter=interpreter,
-                environment=self._variables | self._device() | _environment_of(key.environment),
+                environment=threads | self._variables | self._device() | _environment_of(key.environment),
                 path=() if key.environment else search_path(),
                 memory=self._memory,
                 heartbeat_timeout=self._settings.worker_heartbeat_timeout,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import fcntl
 import os
 from bisect import bisect_left, insort
-from mmap import MADV_REMOVE, PAGESIZE, mmap
+from mmap import MADV_DONTDUMP, MADV_REMOVE, PAGESIZE, mmap
 from struct import Struct
 from time import monotonic_ns
 from typing import Any
@@ -45,6 +45,7 @@ class SharedMemory:
         size = os.fstat(fd).st_size
         capacity = (size - _BOARD_BYTES) // 2
         self._map = mmap(fd, size)
+        self._map.madvise(MADV_DONTDUMP)  # what callers sent has no place in a core dump
         self.board = Board(self._map)
         self.requests = Half(self._map, _BOARD_BYTES, capacity)
         self.answers = Half(self._map, _BOARD_BYTES + capacity, capacity)

@@ -30,7 +30,7 @@ class PoolModel:
         self.name = settings.name
         self.stateful = settings.stateful
         self.changed = changed
-        self.plain: dict[str, Any] = settings.model_dump(mode="json", exclude_unset=True)
+        self.plain: dict[str, Any] = settings.model_dump(mode="json")
         self.source = settings.source
         self.workers: list[RemoteWorker] = []  # that can execute it now
         self.reason = ""  # why there are none

@@ -146,17 +146,16 @@ class Pool:
         if call.abandoned:
             return
         call.abandoned = True
-        worker = next((worker for worker in self.workers if call.id in worker.calls), None)
-        if worker is None:
+        if call.worker is None:
             self._dispatcher.abandon(call)
         else:
             call.model.abandon(1)
-            worker.cancel(call)
+            call.worker.cancel(call)
 
     def give_credit(self, call: Call) -> None:
         """A part of a stream was read."""
-        for worker in self.workers:
-            worker.give_credit(call, 1)
+        if call.worker is not None:
+            call.worker.give_credit(call, 1)
 
     def why_not(self, model: PoolModel) -> str:
         """Why ``model`` cannot be executed now, "" while it can."""
@@ -229,6 +228,7 @@ class Pool:
         self.reason = "the server is stopping"
         self._refuse_what_waits()
         await asyncio.gather(*(seat.stop(self._settings.parallel_workers_timeout) for seat in self._seats))
+        self._turnover.set()  # there is no next worker
 
 
 def new_model_key() -> int:

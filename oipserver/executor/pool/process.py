@@ -36,7 +36,12 @@ class Process:
         self.pid = self._child.pid
         self._ended = ended
         self._loop = asyncio.get_running_loop()
-        self._pidfd = os.pidfd_open(self.pid)
+        try:
+            self._pidfd = os.pidfd_open(self.pid)
+        except OSError:  # as in a sandbox that does not know it
+            self._child.kill()
+            self._child.wait()
+            raise
         self._loop.add_reader(self._pidfd, self._reap)
 
     def kill(self) -> None:

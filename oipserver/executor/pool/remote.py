@@ -7,52 +7,28 @@ import logging
 import os
 import socket
 import sys
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from time import monotonic_ns
 from typing import Any, Protocol
-from weakref import KeyedRef
 
-import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from ... import __version__
 from ...errors import Code, InvalidArgumentError, ModelLoadError, OIPError, error_from_code
 from ...runtime import ModelFace
 from . import messages, shipped
+from .answers import Answers
 from .calls import Call
 from .channel import Channel
 from .frames import PROTOCOL, FrameError, Kind, encode, split
 from .memory import SharedMemory, create_file
 from .model import PoolModel
 from .process import Process
+from .states import WorkerState, check_transition
 
 _log = logging.getLogger(__name__)
 _face = TypeAdapter(ModelFace)
-
-
-class WorkerState(Enum):
-    """The life of one worker process; a replacement is another worker."""
-
-    NEW = "NEW"
-    STARTING = "STARTING"
-    READY = "READY"
-    DRAINING = "DRAINING"
-    STOPPED = "STOPPED"
-    FAILED = "FAILED"
-
-
-_TRANSITIONS: dict[WorkerState, frozenset[WorkerState]] = {
-    WorkerState.NEW: frozenset({WorkerState.STARTING, WorkerState.FAILED}),
-    WorkerState.STARTING: frozenset({WorkerState.READY, WorkerState.DRAINING, WorkerState.FAILED}),
-    WorkerState.READY: frozenset({WorkerState.DRAINING, WorkerState.FAILED}),
-    WorkerState.DRAINING: frozenset({WorkerState.STOPPED}),
-    WorkerState.STOPPED: frozenset(),
-    WorkerState.FAILED: frozenset(),
-}
-_ENDED = frozenset({WorkerState.STOPPED, WorkerState.FAILED})
 
 
 class WorkerGoneError(Exception):
@@ -106,8 +82,6 @@ class RemoteWorker:
         self._loads: dict[int, tuple[PoolModel, asyncio.Future[ModelFace]]] = {}
         self._unloads: dict[int, asyncio.Future[None]] = {}
         self._kept: dict[int, int] = {}  # answered calls whose data a model keeps, and where it lies
-        self._answers: dict[int, KeyedRef[int, Any]] = {}  # answers in shared memory that are in use
-        self._used_up: deque[int] = deque()
         self._failure = ""  # why it is being killed
         self._handlers: dict[int, Callable[[int, Any, memoryview], None]] = {
             Kind.HELLO: self._on_hello,
@@ -142,23 +116,23 @@ class RemoteWorker:
                 os.close(memory_fd)
         self.pid = self._process.pid
         self._channel = Channel(ours, self._on_frame, self._on_broken)
+        self._answers = Answers(self._loop, self._channel.send)
         self._go(WorkerState.STARTING)
         config = {
             "path": self._order.path,
-            "log_level": logging.getLogger().getEffectiveLevel(),
+            "log_levels": {name: logging.getLogger(name).getEffectiveLevel() for name in ("", "oipserver")},
             "beat": self._order.heartbeat_timeout / 4,
         }
         self._channel.send(encode(Kind.CONFIG, 0, config))
 
     def _go(self, state: WorkerState, reason: str = "") -> None:
-        if state not in _TRANSITIONS[self.state]:
-            raise RuntimeError(f"worker: no way from {self.state.value} to {state.value}. This is a bug.")
+        check_transition(self.state, state)
         self.state, self.reason = state, reason
 
     @property
     def alive(self) -> bool:
         """Whether it has not ended yet."""
-        return self.state not in _ENDED
+        return self.state not in (WorkerState.STOPPED, WorkerState.FAILED)
 
     # -- models --------------------------------------------------------------------------------------------------
 
@@ -190,12 +164,17 @@ class RemoteWorker:
         self._channel.send(encode(Kind.UNLOAD, model.key))
         await asyncio.shield(future)
 
+    @property
+    def loading(self) -> bool:
+        """Whether it loads a model now."""
+        return any(not future.done() for _, future in self._loads.values())
+
     # -- calls ---------------------------------------------------------------------------------------------------
 
     def send(self, call: Call) -> None:
         """Hand ``call`` over. Raises OIPError where its data cannot be; the worker is then as it was."""
         memory = self._memory.requests
-        self._send_used_up()  # before the call that may need the room
+        self._answers.send()  # before the call that may need the room
         try:
             block = messages.place(call.tensors(), memory)
             try:
@@ -206,7 +185,7 @@ class RemoteWorker:
                 raise
         except (TypeError, ValueError, KeyError) as error:
             raise InvalidArgumentError(f"model '{call.model.name}': the request cannot be sent on: {error}") from None
-        call.block = block.start
+        call.worker, call.block = self, block.start
         if not self.calls:
             self.busy_since = monotonic_ns()
         self.calls[call.id] = call
@@ -218,8 +197,7 @@ class RemoteWorker:
 
     def give_credit(self, call: Call, parts: int) -> None:
         """Let a stream send so many more parts."""
-        if call.id in self.calls:
-            self._channel.send(encode(Kind.CREDIT, call.id, parts))
+        self._channel.send(encode(Kind.CREDIT, call.id, parts))
 
     # -- frames --------------------------------------------------------------------------------------------------
 
@@ -239,9 +217,9 @@ class RemoteWorker:
         if call.abandoned:
             last = kind != Kind.PART
             if kind != Kind.END and meta[1][0] >= 0:
-                self._use_up(meta[1][0])
+                self._answers.use_up(meta[1][0])
         else:
-            last = call.answer(kind, meta, inline, self._memory.answers, self._hold)
+            last = call.answer(kind, meta, inline, self._memory.answers, self._answers.hold)
         if last:
             self._close_call(call, released=meta[0])
 
@@ -253,6 +231,7 @@ class RemoteWorker:
 
     def _close_call(self, call: Call, released: bool) -> None:
         del self.calls[call.id]
+        call.worker = None
         if call.block is not None:
             if released:
                 self._memory.requests.free(call.block)
@@ -312,39 +291,10 @@ class RemoteWorker:
         if not future.done():
             future.set_result(None)
 
-    # -- answers in shared memory --------------------------------------------------------------------------------
-
-    def _hold(self, root: np.ndarray[Any, Any], start: int) -> None:
-        if start in self._answers:
-            raise FrameError(f"an answer at {start}, where another one still is")
-        self._answers[start] = KeyedRef(root, self._on_gone, start)
-
-    def _on_gone(self, ref: KeyedRef[int, Any]) -> None:
-        """The last view of an answer is gone; called wherever that happened, in any thread."""
-        self._used_up.append(ref.key)
-        if self.alive:
-            try:
-                self._loop.call_soon_threadsafe(self._send_used_up)
-            except RuntimeError:  # the loop is closed, and the worker with it
-                self._used_up.clear()
-
-    def _use_up(self, start: int) -> None:
-        self._used_up.append(start)
-        self._send_used_up()
-
-    def _send_used_up(self) -> None:
-        if not self._used_up:
-            return
-        starts = [self._used_up.popleft() for _ in range(len(self._used_up))]
-        for start in starts:
-            self._answers.pop(start, None)
-        if self.alive:
-            self._channel.send(encode(Kind.RELEASE, 0, starts))
-
     @property
     def blocks_in_use(self) -> int:
         """Requests and answers that lie in shared memory now."""
-        return self._memory.requests.blocks + len(self._answers)
+        return self._memory.requests.blocks + self._answers.held
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -386,7 +336,7 @@ class RemoteWorker:
     def _on_exit(self, how: str) -> None:
         """The process is gone: take what it had still sent, then let go of everything."""
         self._channel.drain()
-        reason = f"{self._failure} and {how}" if self._failure else how
+        reason = f"was killed because it {self._failure}" if self._failure else how
         stopped = self.state is WorkerState.DRAINING
         self._go(WorkerState.STOPPED if stopped else WorkerState.FAILED, reason)
         # Answers of a worker that broke the protocol were not read: its board may have struck them out already.
@@ -403,6 +353,7 @@ class RemoteWorker:
             self._idle.set_result(None)
         self.ended.set_result(reason)
         self._channel.close()
+        self._answers.close()
         self._owner.worker_ended(self, calls, executing)
 
 

@@ -137,5 +137,7 @@ class Seat:
         while True:
             await asyncio.sleep(timeout / 4)
             worker.trim()
-            if worker.calls and time.monotonic_ns() - worker.last_sign_of_life > timeout * 1e9:
+            if not worker.calls or worker.loading:  # a load has a time limit of its own
+                continue
+            if time.monotonic_ns() - worker.last_sign_of_life > timeout * 1e9:
                 worker.kill(f"hung: no sign of life for {timeout:g} s while it had {len(worker.calls)} calls")

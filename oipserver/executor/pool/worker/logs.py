@@ -28,11 +28,11 @@ class FrameHandler(logging.Handler):
             self.handleError(record)
 
 
-def send_logs(outbox: Outbox, level: int) -> None:
-    """Send what is logged from ``level`` up, and write it nowhere else."""
-    root = logging.getLogger()
-    root.handlers[:] = [FrameHandler(outbox)]
-    root.setLevel(level)
+def send_logs(outbox: Outbox, levels: dict[str, int]) -> None:
+    """Send what is logged, and write it nowhere else; ``levels`` are the server's own, by name of logger."""
+    logging.getLogger().handlers[:] = [FrameHandler(outbox)]
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
     logging.captureWarnings(True)
 
 

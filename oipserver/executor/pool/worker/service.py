@@ -91,7 +91,7 @@ class WorkerService:
 
     def _configure(self, _: int, meta: Any, __: memoryview) -> None:
         sys.path[:] = [*meta["path"], *(entry for entry in sys.path if entry not in meta["path"])]
-        send_logs(self._outbox, meta["log_level"])
+        send_logs(self._outbox, meta["log_levels"])
         send_metrics(self._outbox)
         self._beat()
         Pulse(self._socket, meta["beat"], self._beat, self._loop).start()
