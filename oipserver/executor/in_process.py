@@ -67,8 +67,10 @@ class InProcessExecutor(Executor):
 
     async def execute(self, request: InferRequest) -> InferResponse:
         if not self._fast:
-            with model_context(self._name, self._version):
-                return await self._host.infer(request)
+            # A model's own coroutine needs a task of its own, as many libraries do; a wire may have begun without one.
+            if isinstance(asyncio.current_task(), asyncio.Task):
+                return await self._predict(request)
+            return await asyncio.get_running_loop().create_task(self._predict(request))
         if self._mean_ns < INLINE_LIMIT_NS:
             response = self._infer_now(request)
         else:
@@ -77,6 +79,10 @@ class InProcessExecutor(Executor):
             response = await loop.run_in_executor(self._threads, self._infer_now, request)
         self._measure(response)
         return response
+
+    async def _predict(self, request: InferRequest) -> InferResponse:
+        with model_context(self._name, self._version):
+            return await self._host.infer(request)
 
     def execute_here(self, request: InferRequest) -> InferResponse | None:
         if not self._fast:

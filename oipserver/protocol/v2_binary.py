@@ -11,7 +11,7 @@ from ..tensor.tensor import Buffer
 from .binary_form import BinaryCursor, OutputForm
 from .infer import InferRequest, InferResponse
 from .metadata import ModelMetadata
-from .v2_json import dump, read_request, response_document
+from .v2_json import read_request, write_json
 
 LENGTH_HEADER = "Inference-Header-Content-Length"
 
@@ -105,8 +105,7 @@ def write_buffers(
 
     The buffers of binary outputs are views of the tensors. Raises OIPError.
     """
-    document, blobs = response_document(response, form, nan_as_null=nan_as_null)
-    text = dump(document)
-    if form is None or not any("data" not in output for output in document["outputs"]):
+    text, blobs = write_json(response, form, nan_as_null=nan_as_null)
+    if not blobs:
         return [text], None
     return [text, *blobs], len(text)

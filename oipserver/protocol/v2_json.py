@@ -20,6 +20,8 @@ from .json_text import parse_json
 
 MAX_TENSORS = 4096
 
+_NO_PARAMETERS: Parameters = {}
+
 _ONE_OF = (
     "Input must set only one of the following fields: 'data', 'binary_data_size' in 'parameters', "
     "'shared_memory_region' in 'parameters'. But "
@@ -168,7 +170,8 @@ def _input(item: Any, binary: BinaryCursor | None) -> Tensor:
     name = _name(item, "inputs")
     shape = _shape(item, name)
     datatype = lookup_datatype(_required(item, "datatype", name), name)
-    parameters = _parameters(item.get("parameters"))
+    given = item.get("parameters")
+    parameters = _parameters(given) if given is not None else _NO_PARAMETERS
     if "binary_data_size" in parameters:
         return _binary_input(item, name, datatype, shape, parameters, binary)
     if "data" not in item:
@@ -258,11 +261,12 @@ def _leaves(data: object) -> Iterator[object]:
 
 
 def response_document(
-    response: InferResponse, form: OutputForm | None = None, *, nan_as_null: bool = False
+    response: InferResponse, form: OutputForm | None = None, *, literals: bool = False
 ) -> tuple[dict[str, Any], list[Buffer]]:
-    """``response`` as a value that ``dump`` writes, and the binary data of the outputs wanted so, in their order.
+    """``response`` as a value that orjson writes, and the binary data of the outputs wanted so, in their order.
 
-    Raises InvalidArgumentError where an output cannot be JSON (bytes that are no text).
+    ``literals``: see ``array_to_json``. Raises InvalidArgumentError where an output cannot be JSON (bytes that are no
+    text).
     """
     document: dict[str, Any] = {}
     if response.id:
@@ -285,14 +289,30 @@ def response_document(
         else:
             if parameters:
                 output["parameters"] = parameters
-            output["data"] = array_to_json(tensor, nan_as_null=nan_as_null)
+            output["data"] = array_to_json(tensor, literals=literals)
         outputs.append(output)
     document["outputs"] = outputs
     return document, blobs
 
 
-def dump(document: Mapping[str, Any]) -> bytes:
-    """The JSON text of what ``response_document`` made. Raises InternalError for values JSON does not have."""
+def write_json(
+    response: InferResponse, form: OutputForm | None = None, *, nan_as_null: bool = False
+) -> tuple[bytes, list[Buffer]]:
+    """The JSON text of ``response``, and the binary data that follows it.
+
+    NaN and infinities are the literals NaN, Infinity and -Infinity; with ``nan_as_null`` they are null. Raises
+    OIPError.
+    """
+    document, blobs = response_document(response, form)
+    text = _dump(document)
+    if not nan_as_null and b"null" in text:
+        # Looking for the word in the text costs a hundredth of looking for NaN in every array.
+        document, blobs = response_document(response, form, literals=True)
+        text = _dump(document)
+    return text, blobs
+
+
+def _dump(document: Mapping[str, Any]) -> bytes:
     try:
         return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
     except orjson.JSONEncodeError as error:
@@ -303,4 +323,4 @@ def dump(document: Mapping[str, Any]) -> bytes:
 
 def write_response(response: InferResponse, *, nan_as_null: bool = False) -> bytes:
     """The JSON text of ``response`` with all data in it. Raises OIPError."""
-    return dump(response_document(response, nan_as_null=nan_as_null)[0])
+    return write_json(response, nan_as_null=nan_as_null)[0]

@@ -15,7 +15,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from .exposition import add_duration_histogram, add_histogram
-from .statistics import Histogram, ModelStatistics
+from .statistics import Histogram, ModelStatistics, Totals
 
 _LABELS = ("model", "version")
 _QUEUE_LABELS = ("model_name", "model_version")  # what MLServer calls them in this one family
@@ -57,22 +57,22 @@ _COUNTERS: tuple[_Counter, ...] = (
     (
         "model_infer_request_success",
         "Inference requests answered.",
-        lambda model: model.statistics.success.count,
+        lambda model: model.statistics.totals.success.count,
     ),
     (
         "model_infer_request_failure",
         "Inference requests accepted for the model that failed.",
-        lambda model: model.statistics.fail.count,
+        lambda model: model.statistics.totals.fail.count,
     ),
     (
         "oipserver_inference_rows",
         "Rows inferred; a request without batch dimension is one.",
-        lambda model: model.statistics.inference_count,
+        lambda model: model.statistics.totals.inference_count,
     ),
     (
         "oipserver_executions",
         "Executions of the model; a batch of several requests is one.",
-        lambda model: model.statistics.execution_count,
+        lambda model: model.statistics.totals.execution_count,
     ),
 )
 _GAUGES: tuple[_Counter, ...] = (
@@ -81,21 +81,21 @@ _GAUGES: tuple[_Counter, ...] = (
     ("oipserver_model_ready", "1 while the model version accepts requests, else 0.", lambda model: int(model.ready)),
     ("oipserver_model_load_seconds", "Time the model version took to load.", lambda model: model.load_seconds),
 )
-_DURATIONS: tuple[tuple[str, str, Callable[[ModelStatistics], Histogram]], ...] = (
+_DURATIONS: tuple[tuple[str, str, Callable[[Totals], Histogram]], ...] = (
     (
         "oipserver_request_duration_seconds",
         "From receiving a request to its answer, of answered requests.",
-        lambda statistics: statistics.request_duration,
+        lambda totals: totals.request_duration,
     ),
     (
         "oipserver_queue_duration_seconds",
         "Time answered requests waited to be executed.",
-        lambda statistics: statistics.queue_duration,
+        lambda totals: totals.queue_duration,
     ),
     (
         "oipserver_compute_duration_seconds",
         "Time the model computed for answered requests.",
-        lambda statistics: statistics.compute_duration,
+        lambda totals: totals.compute_duration,
     ),
 )
 
@@ -132,11 +132,11 @@ class ModelMetrics(Collector):
         for name, text, histogram in _DURATIONS:
             family = HistogramMetricFamily(name, text, labels=_LABELS)
             for key, model in models:
-                add_duration_histogram(family, key, histogram(model.statistics))
+                add_duration_histogram(family, key, histogram(model.statistics.totals))
             yield family
         sizes = HistogramMetricFamily("oipserver_batch_size", "Rows of each execution of the model.", labels=_LABELS)
         for key, model in models:
-            add_histogram(sizes, key, model.statistics.batch_size)
+            add_histogram(sizes, key, model.statistics.totals.batch_size)
         yield sizes
         yield from self._queue_families()
 
@@ -167,6 +167,6 @@ def _durations(models: list[tuple[tuple[str, str], ServedModel]]) -> SummaryMetr
     text = "Seconds spent on inference requests, answered and failed."
     family = SummaryMetricFamily("model_infer_request_duration", text, labels=_LABELS)
     for key, model in models:
-        success, fail = model.statistics.success, model.statistics.fail
+        success, fail = model.statistics.totals.success, model.statistics.totals.fail
         family.add_metric(key, count_value=success.count + fail.count, sum_value=(success.ns + fail.ns) / 1e9)
     return family

@@ -7,12 +7,14 @@ import contextlib
 import gc
 import logging
 import os
+import random
 import re
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -196,6 +198,64 @@ def test_a_cancelled_call_gives_its_slot_back_when_it_ends(tmp_path: Path) -> No
             gate.touch()
             await asyncio.wait_for(changed.wait(), 10)
             assert executor.slots == 1
+
+    asyncio.run(run())
+
+
+def test_a_storm_of_deaths_loses_no_request() -> None:
+    """Three workers, calls of every sort, a worker killed every now and then: each call is answered right, or fails
+    with the one error there is for those that two workers died of."""
+    rng = random.Random(7)
+
+    async def run() -> None:
+        async with pool_manager(parallel_workers=3, **KILL_ME) as manager:
+            doubler = manager.executor(model_settings("Doubler"))
+            dies = manager.executor(model_settings("Dies"))
+            counts = manager.executor(model_settings("Counts"))
+            for executor in (doubler, dies, counts):
+                await executor.load()
+            outcomes: Counter[str] = Counter()
+
+            async def double(number: int) -> None:
+                array = np.full(rng.choice([1, 1000, 20_000]), number)
+                response = await doubler.execute(request(array))
+                assert (response.outputs[0].array == 2 * array).all()
+
+            async def count(_: int) -> None:
+                parts: list[InferResponse] = []
+                await parts_of(counts.stream(request(n=20)), parts)
+                assert [int(part.outputs[0].array[0]) for part in parts] == list(range(20))
+
+            async def client(number: int, work: Callable[[int], Awaitable[None]]) -> None:
+                for turn in range(40):
+                    try:
+                        await work(number * 1000 + turn)
+                        outcomes["answered"] += 1
+                    except (UnavailableError, InternalError) as error:
+                        outcomes[f"{type(error).__name__}: {error.message}"] += 1
+                        await until(lambda: doubler.slots and dies.slots and counts.slots)
+
+            async def wait(number: int) -> None:
+                response = await dies.execute(request(n=number, sleep=0.003))
+                assert parameters_of(response)["n"] == number
+
+            clients = [asyncio.create_task(client(n, work)) for n in range(5) for work in (double, count, wait)]
+            killed = 0
+            while not all(task.done() for task in clients):
+                await asyncio.sleep(0.15)
+                if running := pids(manager):
+                    os.kill(rng.choice(running), signal.SIGKILL)
+                    killed += 1
+            await asyncio.gather(*clients)
+            assert sum(outcomes.values()) == 15 * 40
+            assert killed >= 1
+            refused = [text for text in outcomes if text != "answered"]
+            known = ("two workers died executing this request", "the worker executing this request was killed")
+            assert all(any(part in text for part in (*known, "is not available: its worker")) for text in refused)
+            assert outcomes["answered"] >= 0.9 * 600
+            await until(lambda: len(pids(manager)) == 3)
+            assert manager.pools[0].waiting == 0
+            assert not any(worker.calls for worker in manager.pools[0].workers)
 
     asyncio.run(run())
 
@@ -572,6 +632,25 @@ def test_environment_path_is_the_interpreter_and_says_what_it_lacks(tmp_path: Pa
             await executor.load()
             told = parameters_of(await ask(executor))
             assert Path(told["python"]) == tmp_path / "bare" / "bin" / "python"
+
+    asyncio.run(run())
+
+
+def test_an_environment_with_another_version_says_what_to_install(tmp_path: Path) -> None:
+    code = (
+        "import sys, oipserver.executor.pool.frames as frames; frames.PROTOCOL = 99; "
+        "from oipserver.executor.pool.worker.main import main; sys.argv[1:] = sys.argv[-3:]; main()"
+    )
+    (tmp_path / "bin").mkdir()
+    interpreter = tmp_path / "bin" / "python"
+    interpreter.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{code}" "$@"\n')
+    interpreter.chmod(0o755)
+
+    async def run() -> None:
+        async with pool_manager() as manager:
+            settings = model_settings("Echo", parameters={"environment_path": str(tmp_path)})
+            with pytest.raises(ModelLoadError, match=r"runs oipserver .*, this server is .*bin/python -m pip install"):
+                await manager.executor(settings).load()
 
     asyncio.run(run())
 

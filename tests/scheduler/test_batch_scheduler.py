@@ -107,9 +107,9 @@ def test_requests_gather_while_the_slot_is_busy() -> None:
         assert bench.executor.batches == [[0], [1, 2, 3, 4, 5]]
         await bench.finish()
         assert await asyncio.gather(first, *others) == [[0], [2], [4], [6], [8], [10]]
-        assert bench.statistics.inference_count == 6
-        assert bench.statistics.execution_count == 2
-        assert sorted(bench.statistics.batches) == [1, 5]
+        assert bench.statistics.totals.inference_count == 6
+        assert bench.statistics.totals.execution_count == 2
+        assert sorted(bench.statistics.totals.batches) == [1, 5]
 
     run(main)
 
@@ -861,7 +861,7 @@ def test_every_caller_gets_times_and_parameters_of_its_own() -> None:
         assert answers[0].parameters is not answers[1].parameters
         assert answers[0].outputs[0].parameters is not answers[1].outputs[0].parameters
         assert answers[0].outputs[0].array.base is not None  # a view
-        assert math.isclose(bench.statistics.compute_output.ns, 0)
+        assert math.isclose(bench.statistics.totals.compute_output.ns, 0)
         await busy
 
     run(main)

@@ -82,9 +82,9 @@ def test_concurrent_clients_share_executions_and_each_gets_its_own_rows(max_batc
                 assert answer.outputs[0].array.tolist() == [[2 * value + 1], [2 * value + 3]]
 
         await asyncio.gather(*(client(number) for number in range(12)))
-        assert servable.statistics.inference_count == 12 * 20 * 2
-        assert servable.statistics.execution_count < 12 * 20 / 2
-        assert max(servable.statistics.batches) == 16
+        assert servable.statistics.totals.inference_count == 12 * 20 * 2
+        assert servable.statistics.totals.execution_count < 12 * 20 / 2
+        assert max(servable.statistics.totals.batches) == 16
         await servable.unload()
 
     asyncio.run(main())
@@ -121,7 +121,7 @@ def test_a_model_in_plain_python_is_batched_too_and_sees_no_header_of_one_caller
         )  # fmt: skip
         assert [answer.outputs[0].array.tolist() for answer in answers] == [[[0]], [[1]], [[2]], [[3]]]
         assert [answer.parameters for answer in answers] == [{"saw": ""}] * 4
-        assert max(servable.statistics.batches) == 4
+        assert max(servable.statistics.totals.batches) == 4
         await servable.unload()
 
     asyncio.run(main())
@@ -131,7 +131,7 @@ def test_metadata_with_a_fixed_first_dimension_turns_batching_off(caplog: pytest
     async def main() -> None:
         servable = await serve(Affine, inputs=[TensorSettings(name="x", datatype="FP32", shape=[1, 1])])
         await asyncio.gather(*(servable.scheduler.submit(numbers(value), 0) for value in range(4)))
-        assert list(servable.statistics.batches) == [1]
+        assert list(servable.statistics.totals.batches) == [1]
         await servable.unload()
 
     asyncio.run(main())
@@ -156,8 +156,8 @@ def test_a_worker_is_given_batches_and_a_bad_row_in_one_fails_its_caller_alone()
                         await servable.scheduler.submit(numbers(1, -1), 0)
 
             await asyncio.gather(offender(), *(client(number) for number in range(8)))
-            assert servable.statistics.inference_count == 80
-            assert max(servable.statistics.batches) >= 4
+            assert servable.statistics.totals.inference_count == 80
+            assert max(servable.statistics.totals.batches) >= 4
             await servable.unload()
         finally:
             await manager.close()
@@ -196,7 +196,7 @@ def test_threads_and_the_loop_share_one_model(max_batch_size: int) -> None:
             await asyncio.gather(*(client(number) for number in range(4)))
         stop.set()
         served_here = sum(await asyncio.gather(*threads))
-        assert servable.statistics.inference_count == 400 + served_here
+        assert servable.statistics.totals.inference_count == 400 + served_here
         assert servable.scheduler.queued == 0
         await servable.unload()
 

@@ -50,7 +50,7 @@ def test_requests_run_one_by_one_in_order_of_arrival() -> None:
             assert bench.executor.batches == [[float(v)] for v in range(1, value + 1)]
             bench.executor.runs[-1].finish()
         assert await asyncio.gather(*tasks) == [[2], [4], [6]]
-        assert bench.statistics.execution_count == 3
+        assert bench.statistics.totals.execution_count == 3
         assert bench.scheduler.queued == 0
 
     run(main)
@@ -279,7 +279,7 @@ def test_streams_hold_a_slot_until_they_end() -> None:
             assert bench.scheduler.queued == 1
             bench.executor.runs[-1].finish()
         assert await stream == [[2], [2], [2]]
-        assert bench.statistics.execution_count == 1  # one execution, however many answers
+        assert bench.statistics.totals.execution_count == 1  # one execution, however many answers
         await turns()
         bench.executor.runs[-1].finish()
         assert await waiting == [4]
@@ -321,7 +321,7 @@ def test_rows_count_as_inferences_where_the_first_dimension_is_the_batchs(shape:
         bench = Bench(loop, ScriptedExecutor(answer=doubled))
         bench.scheduler.loaded(face(*shape))
         await bench.send(1, 2, 3)
-        assert bench.statistics.inference_count == inferences
+        assert bench.statistics.totals.inference_count == inferences
 
     run(main)
 

@@ -24,36 +24,103 @@ if sys.version_info >= (3, 12):
 
 else:
     import contextvars
-    from asyncio.tasks import _PyTask, _register_task  # type: ignore[attr-defined]  # absent from the type stubs
+    from asyncio.tasks import _enter_task, _leave_task
+    from collections.abc import Generator
+    from types import coroutine as generator_coroutine
 
-    class _EagerTask(_PyTask):  # type: ignore[misc]
-        """A task whose first step runs in its constructor.
+    class _FirstStep:
+        """The current task while a coroutine takes its first step, and after that a name for the task it became.
 
-        Python 3.12 has this built in. The names it needs of asyncio's own task are private, but Python 3.11 no longer
-        changes. It is a whole task rather than a stepped coroutine because what runs inside may ask for the current
-        task: ``asyncio.timeout`` does, and so do HTTP clients in models' code.
+        What runs inside may ask for the current task in order to cancel it later: ``asyncio.timeout`` does, and so do
+        HTTP clients in models' code.
         """
 
-        def __init__(self, coroutine: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop) -> None:
-            self._loop = loop
-            self._callbacks: list[Any] = []
-            self._coro = coroutine
-            self._context = contextvars.copy_context()
-            self._num_cancels_requested = 0
-            self._must_cancel = False
-            self._fut_waiter = None
-            self._name = "infer"
-            self._context.run(self._Task__step)
-            if not self.done():
-                _register_task(self)
+        __slots__ = ("_cancels", "task")
+
+        def __init__(self) -> None:
+            self.task: asyncio.Task[Any] | None = None
+            self._cancels = 0
+
+        def cancel(self, msg: object = None) -> bool:
+            """Cancel the task, or what is going to be it."""
+            if self.task is not None:
+                return self.task.cancel(msg)
+            self._cancels += 1
+            return True
+
+        def cancelling(self) -> int:
+            """How many cancellations are pending."""
+            return self._cancels if self.task is None else self.task.cancelling()
+
+        def uncancel(self) -> int:
+            """Take one cancellation back."""
+            if self.task is not None:
+                return self.task.uncancel()
+            self._cancels = max(0, self._cancels - 1)
+            return self._cancels
+
+        def became(self, task: asyncio.Task[Any]) -> None:
+            """The rest runs as ``task``."""
+            self.task = task
+            for _ in range(self._cancels):
+                task.cancel()
+
+        def get_name(self) -> str:
+            """For logs."""
+            return "infer"
+
+        def done(self) -> bool:
+            """Whether the task has ended."""
+            return self.task is not None and self.task.done()
+
+    @generator_coroutine
+    def _rest(coroutine: Coroutine[Any, Any, T], waits_for: Any) -> Generator[Any, Any, T]:
+        """What follows the first step, which ended with waiting for ``waits_for``."""
+        while True:
+            try:
+                sent = yield waits_for
+            except GeneratorExit:
+                coroutine.close()
+                raise
+            except BaseException as error:
+                step, value = coroutine.throw, error
+            else:
+                step, value = coroutine.send, sent
+            try:
+                waits_for = step(value)
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
 
     def run_eagerly(coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> asyncio.Future[T]:
-        """A task of ``coroutine`` that has run as far as it could without waiting: often it is done already.
+        """A future of ``coroutine`` that has run as far as it could without waiting: often it is done already.
 
         Must be called on ``loop``'s thread while it runs. Called from within another task, it starts an ordinary one:
-        only one task can be the current one.
+        only one task can be the current one. Python 3.12 has this built in; the two private names it needs here,
+        Python 3.11 no longer changes.
         """
         if asyncio.current_task(loop) is not None:
             return loop.create_task(coroutine)
-        task: asyncio.Future[T] = _EagerTask(coroutine, loop)
+        first = _FirstStep()
+        context = contextvars.copy_context()
+        _enter_task(loop, first)  # type: ignore[arg-type]  # looks enough like a task
+        try:
+            waits_for = context.run(coroutine.send, None)
+        except StopIteration as stop:
+            done = loop.create_future()
+            done.set_result(stop.value)
+            return done
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            failed = loop.create_future()
+            if isinstance(error, asyncio.CancelledError):
+                failed.cancel()
+            else:
+                failed.set_exception(error)
+            return failed
+        finally:
+            _leave_task(loop, first)  # type: ignore[arg-type]
+        task = loop.create_task(_rest(coroutine, waits_for), context=context)
+        first.became(task)
         return task

@@ -122,17 +122,43 @@ def test_a_bare_yield_is_a_turn_of_the_loop():
     run(main)
 
 
-def test_the_current_task_is_the_same_before_and_after_waiting():
+def test_there_is_a_current_task_from_the_beginning():
+    """Which may be asked to cancel what became of it: ``asyncio.timeout`` does."""
+
     async def main():
         async def work():
             first = asyncio.current_task()
-            async with asyncio.timeout(5):
-                await asyncio.sleep(0)
-            return first, asyncio.current_task()
+            assert first is not None
+            await asyncio.sleep(0)
+            assert asyncio.current_task() is task
+            first.cancel()
+            assert first.cancelling() == task.cancelling() == 1
+            await asyncio.sleep(0)
 
         task = await in_callback(lambda loop: run_eagerly(work(), loop))
-        first, second = await task
-        assert first is second is task
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert task.cancelled()
+
+    run(main)
+
+
+def test_cancelling_in_the_first_step_cancels_at_the_first_wait():
+    async def main():
+        steps = []
+
+        async def work():
+            current = asyncio.current_task()
+            assert current is not None
+            current.cancel()
+            steps.append("before")
+            await asyncio.sleep(0)
+            steps.append("after")
+
+        task = await in_callback(lambda loop: run_eagerly(work(), loop))
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert steps == ["before"]
 
     run(main)
 
