@@ -7,6 +7,7 @@ from time import monotonic_ns
 
 from ..protocol import InferRequest, InferResponse, ModelMetadata, ServerMetadata
 from ..registry import ModelRegistry, Servable
+from ..runtime.handlers import HandlerRequest, HandlerResponse, HandlerRoute
 
 
 class DataPlane:
@@ -57,6 +58,29 @@ class DataPlane:
     def models(self) -> list[Servable]:
         """Every loaded model version."""
         return list(self._registry)
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Have ``listener`` called, on the loop, after every change of what is loaded."""
+        self._registry.listeners.append(listener)
+
+    # -- custom handlers -----------------------------------------------------------------------------------------
+
+    def handlers(self, name: str, version: str = "") -> list[HandlerRoute]:
+        """The custom handlers of a model version. Raises NotFoundError."""
+        return handlers_of(self._registry.find(name, version))
+
+    def default_handlers(self) -> dict[str, list[HandlerRoute]]:
+        """The custom handlers of every model's default version, in order of the models' names."""
+        names = sorted({servable.name for servable in self._registry})
+        return {name: routes for name in names if (routes := self.handlers(name))}
+
+    async def call_handler(self, name: str, request: HandlerRequest, version: str = "") -> HandlerResponse:
+        """Call a custom handler of a model version; it is no inference, and not counted as one. Raises OIPError."""
+        servable = self._registry.acquire(name, version)
+        try:
+            return await servable.executor.call_handler(request)
+        finally:
+            servable.release()
 
     # -- inference -----------------------------------------------------------------------------------------------
 
@@ -117,3 +141,8 @@ class DataPlane:
     @staticmethod
     def _name(servable: Servable, request: InferRequest, response: InferResponse) -> None:
         response.model_name, response.model_version, response.id = servable.name, servable.version, request.id
+
+
+def handlers_of(servable: Servable) -> list[HandlerRoute]:
+    """The custom handlers that a loaded model version has."""
+    return [HandlerRoute(**fields) for fields in servable.face.details.get("handlers", ())]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from ..errors import NotFoundError, OIPError, UnavailableError
@@ -41,6 +41,8 @@ class ModelRegistry:
         self._loading: dict[tuple[str, str], Servable] = {}
         self._failed: dict[tuple[str, str], str] = {}
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        #: Each is called, on the loop, after every change of what is loaded.
+        self.listeners: list[Callable[[], None]] = []
 
     def __iter__(self) -> Iterator[Servable]:
         """Every servable, in order of name and version."""
@@ -140,6 +142,8 @@ class ModelRegistry:
         else:
             self._models.pop(name, None)
             self._default.pop(name, None)
+        for listener in self.listeners:
+            listener()
 
     def problems(self) -> list[str]:
         """Why the server is not ready as far as models go; empty where all is well."""

@@ -80,9 +80,11 @@ class Binding:
         if argument.source == "header":
             return request.headers.get(argument.key, _NOTHING)
         if argument.source in ("query", "query or body"):
-            value: Any = request.query.get(argument.key, _NOTHING)
-            if value is not _NOTHING or argument.source == "query":
-                return [value] if value is not _NOTHING and _is_list(argument.hint) else value
+            values = request.query.get(argument.key)
+            if values:
+                return values if _is_list(argument.hint) else values[-1]
+            if argument.source == "query":
+                return _NOTHING
         if not request.body:
             return b"" if argument.hint is bytes else _NOTHING
         if argument.hint is bytes:
@@ -206,10 +208,10 @@ def _framework_request(kind: Any, handler: CustomHandler, request: HandlerReques
         "http_version": "1.1",
         "scheme": "http",
         "method": handler.rest_method,
-        "path": handler.rest_path.format_map(request.path_params) if request.path_params else handler.rest_path,
+        "path": _PATH_NAME.sub(lambda name: request.path_params.get(name[1], name[0]), handler.rest_path),
         "root_path": "",
         "path_params": dict(request.path_params),
-        "query_string": urlencode(request.query).encode(),
+        "query_string": urlencode(request.query, doseq=True).encode(),
         "headers": [(key.encode("latin-1"), value.encode("latin-1")) for key, value in request.headers.items()],
     }
     return kind(scope, receive)

@@ -29,11 +29,11 @@ class HandlerRoute:
 
 @dataclass(frozen=True, slots=True)
 class HandlerRequest:
-    """A call of a custom handler: what the transport received."""
+    """A call of a custom handler: what the transport received. A query's key may come more than once."""
 
     name: str
     path_params: dict[str, str] = field(default_factory=dict)
-    query: dict[str, str] = field(default_factory=dict)
+    query: dict[str, list[str]] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
 

@@ -164,7 +164,7 @@ def test_a_subclass_inherits_handlers() -> None:
         (
             "by_path",
             b"",
-            {"path_params": {"name": "a", "size": "2"}, "query": {"scale": "1.5"}},
+            {"path_params": {"name": "a", "size": "2"}, "query": {"scale": ["1.5"]}},
             {"name": "a", "size": 3.0},
         ),
         ("by_model", {"item": {"name": "a"}, "point": {"x": 1, "y": 2}}, {}, {"name": "a", "size": 3}),
@@ -172,15 +172,15 @@ def test_a_subclass_inherits_handlers() -> None:
         ("optional", {"name": "a"}, {}, {"name": "a"}),
         ("text", b"hello", {}, "HELLO"),
         ("text", "hello", {"headers": {"content-type": "application/json"}}, "HELLO"),
-        ("text", b"", {"query": {"words": "hi"}}, "HI"),
+        ("text", b"", {"query": {"words": ["hi"]}}, "HI"),
         ("alone", {"a": [1]}, {}, {"a": [1]}),
-        ("count", b"", {"query": {"start": "1"}}, [1, 3, None]),
-        ("count", b"", {"query": {"start": "1", "stop": "2", "on": "2022-01-11"}}, [1, 2, "2022-01-11"]),
+        ("count", b"", {"query": {"start": ["1"]}}, [1, 3, None]),
+        ("count", b"", {"query": {"start": ["1"], "stop": ["2"], "on": ["2022-01-11"]}}, [1, 2, "2022-01-11"]),
         ("marked", b"", {}, [2, [], "none", None]),
         (
             "marked",
             {"length": 5},
-            {"query": {"tags": "t"}, "headers": {"x-token": "s", "x-other": "o"}},
+            {"query": {"tags": ["t"]}, "headers": {"x-token": "s", "x-other": "o"}},
             [5, ["t"], "s", "o"],
         ),
         ("nothing", b"", {}, None),
@@ -210,7 +210,7 @@ def test_numbers_of_numpy_and_threads() -> None:
 
 
 def test_requests_and_responses_of_the_web_framework() -> None:
-    response = call("framework", b"body", query={"q": "a b"}, headers={"x-a": "1"})
+    response = call("framework", b"body", query={"q": ["a b"]}, headers={"x-a": "1"})
     assert response == HandlerResponse(201, b"POST /framework a b 1 body", "text/plain; charset=utf-8", {"x-b": "2"})
 
 
@@ -223,7 +223,7 @@ def test_requests_and_responses_of_the_web_framework() -> None:
         ("by_model", {"item": {}, "point": {}}, {}, r"/models: parameter 'item'.name: Field required"),
         ("by_model", [1], {}, "/models: parameter 'item': the body must be a JSON object"),
         ("count", b"", {}, "/count: parameter 'start' is missing"),
-        ("count", b"", {"query": {"start": "x"}}, "/count: parameter 'start': Input should be a valid integer"),
+        ("count", b"", {"query": {"start": ["x"]}}, "/count: parameter 'start': Input should be a valid integer"),
         ("text", b"\xff", {}, "the body is not UTF-8 text"),
     ],
 )

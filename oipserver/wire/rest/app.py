@@ -19,6 +19,7 @@ from ...settings import Settings
 from .asgi_door import AsgiInfer
 from .boundary import Boundary
 from .compression import MIN_SIZE
+from .custom import add_custom_handlers
 from .docs import add_docs
 from .errors import error_reply, message_reply
 from .handler import InferHandler
@@ -49,6 +50,7 @@ def create_app(
     stream = AsgiInferStream(data_plane, handler, settings)
     for path in (MODEL, VERSION):
         app.router.routes.append(_Raw(f"{path}/infer", infer))
+        app.router.routes.append(_Raw(f"{path}/generate", infer))
         app.router.routes.append(_Raw(f"{path}/infer_stream", stream))
         app.router.routes.append(_Raw(f"{path}/generate_stream", stream))
     add_data_routes(app, data_plane)
@@ -56,6 +58,7 @@ def create_app(
     add_docs(app, data_plane, settings)
     if metrics_page is not None and settings.metrics_endpoint:
         _add_metrics(app, settings.metrics_endpoint, metrics_page)
+    add_custom_handlers(app, data_plane, settings)
     _add_error_handlers(app)
     _add_layers(app, settings, observer)
     return app

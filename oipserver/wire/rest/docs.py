@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 from fastapi import FastAPI
@@ -13,11 +15,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ...plane import DataPlane
+from ...runtime.handlers import HandlerRoute
 from ...settings import Settings
-from .routes import json_response
+from .routes import MODEL, VERSION, json_response
 
 _ASSETS = Path(__file__).parent / "assets"
 _TYPES = {"swagger-ui-bundle.js": "text/javascript; charset=utf-8", "swagger-ui.css": "text/css; charset=utf-8"}
+_PARAMETER = re.compile(r"{(\w+)(?::\w+)?}")
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -25,11 +29,11 @@ _PAGE = """<!DOCTYPE html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <link rel="icon" href="data:,">
-<link rel="stylesheet" href="{base}/assets/swagger-ui.css">
+<link rel="stylesheet" href="{assets}/swagger-ui.css">
 </head>
 <body>
 <div id="docs"></div>
-<script src="{base}/assets/swagger-ui-bundle.js"></script>
+<script src="{assets}/swagger-ui-bundle.js"></script>
 <script>
 SwaggerUIBundle({{
   url: "{base}/dataplane.json", dom_id: "#docs", deepLinking: true, validatorUrl: null,
@@ -54,10 +58,63 @@ def openapi_document(version: str, root_path: str = "") -> dict[str, Any]:
     return document
 
 
+def model_document(
+    version: str, root_path: str, model: str, model_version: str, handlers: list[HandlerRoute]
+) -> dict[str, Any]:
+    """The OpenAPI description of one model, its custom handlers included; with ``model_version`` of that version."""
+    whole = openapi_document(version, root_path)
+    general = VERSION if model_version else MODEL
+    own = general.format(model_name=quote(model, safe=""), model_version=quote(model_version, safe=""))
+    whole["info"] |= {
+        "title": f"Data Plane for Model {model}",
+        "description": f"REST protocol to interact with Model {model}",
+    }
+    whole["paths"] = {
+        own + path.removeprefix(general): _without_parameters(item)
+        for path, item in whole["paths"].items()
+        if path.startswith(general) and (model_version or not path.startswith(VERSION))
+    }
+    for route in handlers:
+        item = whole["paths"].setdefault(f"{own}/handlers/{_plain_path(route.path)}", {})
+        item[route.method.lower()] = _handler_operation(route)
+    return whole
+
+
+def _without_parameters(item: dict[str, Any]) -> dict[str, Any]:
+    """A path's operations without what its path says already."""
+    for operation in item.values():
+        rest = [
+            one for one in operation.get("parameters", ()) if one.get("name") not in ("model_name", "model_version")
+        ]
+        operation["parameters"] = rest
+    return item
+
+
+def _plain_path(path: str) -> str:
+    return _PARAMETER.sub(r"{\1}", path.lstrip("/"))
+
+
+def _handler_operation(route: HandlerRoute) -> dict[str, Any]:
+    return {
+        "tags": ["Custom handlers"],
+        "operationId": route.name,
+        "summary": f"The model's own handler '{route.name}'.",
+        "parameters": [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            for name in _PARAMETER.findall(route.path)
+        ],
+        "responses": {"200": {"description": "What the handler answers."}},
+    }
+
+
 def add_docs(app: FastAPI, plane: DataPlane, settings: Settings) -> None:
     """Add ``/``, ``/v2/docs`` and what belongs to it."""
     root = settings.root_path.rstrip("/")
-    page = _PAGE.format(title=escape(f"{settings.server_name} API"), base=escape(f"{root}/v2/docs"))
+    assets = escape(f"{root}/v2/docs/assets")
+
+    def page(title: str, place: str) -> Response:
+        text = _PAGE.format(title=escape(title), assets=assets, base=escape(f"{root}{place}"))
+        return Response(text, media_type="text/html")
 
     async def start() -> Response:
         told = plane.server_metadata()
@@ -73,7 +130,7 @@ def add_docs(app: FastAPI, plane: DataPlane, settings: Settings) -> None:
         return json_response({"name": told.name, "version": told.version, **{k: root + v for k, v in places.items()}})
 
     async def docs() -> Response:
-        return Response(page, media_type="text/html")
+        return page(f"{settings.server_name} API", "/v2/docs")
 
     async def dataplane() -> Response:
         return json_response(openapi_document(plane.server_metadata().version, root))
@@ -83,10 +140,26 @@ def add_docs(app: FastAPI, plane: DataPlane, settings: Settings) -> None:
             raise HTTPException(404)
         return Response(_asset(name), headers={"content-type": _TYPES[name], "cache-control": "public, max-age=86400"})
 
+    async def model_docs(model_name: str, model_version: str = "") -> Response:
+        plane.model_metadata(model_name, model_version)
+        own = (VERSION if model_version else MODEL).format(
+            model_name=quote(model_name, safe=""), model_version=quote(model_version, safe="")
+        )
+        return page(f"{model_name} API", f"{own}/docs")
+
+    async def model_dataplane(model_name: str, model_version: str = "") -> Response:
+        handlers = plane.handlers(model_name, model_version)
+        version = plane.server_metadata().version
+        return json_response(model_document(version, root, model_name, model_version, handlers))
+
     for path, endpoint in (
         ("/", start),
         ("/v2/docs", docs),
         ("/v2/docs/dataplane.json", dataplane),
         ("/v2/docs/assets/{name}", asset),
+        (f"{MODEL}/docs", model_docs),
+        (f"{VERSION}/docs", model_docs),
+        (f"{MODEL}/docs/dataplane.json", model_dataplane),
+        (f"{VERSION}/docs/dataplane.json", model_dataplane),
     ):
         app.add_api_route(path, endpoint, methods=["GET", "HEAD"], include_in_schema=False)
