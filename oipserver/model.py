@@ -45,6 +45,10 @@ class MLModel:
     #: parallel in the server's own process; all others belong into worker processes.
     placement: ClassVar[Placement] = "pool"
 
+    #: Whether requests whose inputs are not those of the metadata are refused; False where the metadata tells what is
+    #: usual and the model itself judges what it can take.
+    strict_inputs: bool = True
+
     def __init__(self, settings: ModelSettings) -> None:
         self._settings = settings
         #: Whether the model can answer: true from the moment it is loaded until it is unloaded.

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from ..errors import InvalidArgumentError
-from ..protocol import InferRequest, ModelMetadata, TensorMetadata
+from ..protocol import InferRequest, TensorMetadata
+from ..runtime import ModelFace
 from ..tensor import Tensor
 
 
 class InputCheck:
-    """The inputs a model takes, ready to check requests against; a model that tells none takes anything."""
+    """The inputs a model takes, ready to check requests against.
 
-    def __init__(self, metadata: ModelMetadata) -> None:
-        self._model = metadata.name
-        self._inputs = {tensor.name: tensor for tensor in metadata.inputs}
-        self._required = frozenset(tensor.name for tensor in metadata.inputs if not tensor.optional)
+    A model that tells none takes anything, as does one that does not insist on what it tells.
+    """
+
+    def __init__(self, face: ModelFace) -> None:
+        self._model = face.metadata.name
+        inputs = face.metadata.inputs if face.strict else ()
+        self._inputs = {tensor.name: tensor for tensor in inputs}
+        self._required = frozenset(tensor.name for tensor in inputs if not tensor.optional)
 
     def __call__(self, request: InferRequest) -> None:
         """Raises InvalidArgumentError naming the model, the input, what was expected and what came."""

@@ -43,7 +43,7 @@ class Servable:
         self.scheduler = scheduler
         self.statistics = statistics
         self.face = ModelFace(ModelMetadata(settings.name))
-        self.check = InputCheck(self.face.metadata)
+        self.check = InputCheck(self.face)
         self.load_seconds = 0.0
         self._state = ModelState.UNKNOWN
         self._reason = ""
@@ -92,7 +92,7 @@ class Servable:
             self._go(ModelState.UNAVAILABLE, "loading was interrupted")
             raise
         self.load_seconds = (monotonic_ns() - started) / 1e9
-        self.check = InputCheck(self.face.metadata)
+        self.check = InputCheck(self.face)
         self.scheduler.loaded(self.face)
         self._go(ModelState.READY)
 

@@ -37,6 +37,7 @@ class ModelFace:
     metadata: ModelMetadata
     fast: bool = False
     streams: bool = False
+    strict: bool = True  # whether requests must have the inputs that the metadata tells
     instances: int = 1
     execution_provider: str = ""
     details: dict[str, Any] = field(default_factory=dict)
@@ -126,6 +127,7 @@ class ModelHost:
             ),
             fast=self._fast,
             streams=streams(model),
+            strict=model.strict_inputs,
             instances=getattr(model, "instances", 1),
             execution_provider=getattr(model, "execution_provider", ""),
             details={"handlers": [asdict(route) for route in find_handlers(model)]},

@@ -20,6 +20,16 @@ _ENTRY_POINT_GROUP = "oipserver.runtimes"
 _CLASS_PATHS = {
     "mlserver_onnx.OnnxModel": "onnx",
     "mlserver_onnx.onnx.OnnxModel": "onnx",
+    "mlserver_sklearn.SKLearnModel": "sklearn",
+    "mlserver_sklearn.sklearn.SKLearnModel": "sklearn",
+    "mlserver_xgboost.XGBoostModel": "xgboost",
+    "mlserver_xgboost.xgboost.XGBoostModel": "xgboost",
+    "mlserver_lightgbm.LightGBMModel": "lightgbm",
+    "mlserver_lightgbm.lightgbm.LightGBMModel": "lightgbm",
+    "mlserver_catboost.CatboostModel": "catboost",
+    "mlserver_catboost.catboost.CatboostModel": "catboost",
+    "mlserver_huggingface.HuggingFaceRuntime": "huggingface",
+    "mlserver_huggingface.runtime.HuggingFaceRuntime": "huggingface",
 }
 
 

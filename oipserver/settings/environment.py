@@ -19,7 +19,7 @@ _KUBERNETES_NAME = re.compile(r".*SERVICE_(HOST|PORT)(_.*)?|(.*_)?PORT_\d+_(TCP|
 _KUBERNETES_VALUE = re.compile(r"(tcp|udp|sctp)://", re.IGNORECASE)
 
 #: Runtimes whose own settings may stand in the environment, as ``MLSERVER_MODEL_<RUNTIME>_<KEY>``.
-RUNTIMES = ("onnx", "huggingface", "sklearn", "xgboost", "lightgbm", "catboost", "mlflow")
+RUNTIMES = ("onnx", "huggingface", "sklearn", "xgboost", "lightgbm", "catboost", "mlflow", "torch")
 
 # Variables that set nothing here and are no mistake: MLServer's command line and images read some.
 _NO_MISTAKE = re.compile(rf"infer_.*|models_dir|path|model_({'|'.join(RUNTIMES)})_.*")

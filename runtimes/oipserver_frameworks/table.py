@@ -1,0 +1,188 @@
+"""TableModel: requests as arrays or DataFrames into a predictor, its answers as outputs; knows no framework."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from oipserver import MLModel, ModelSettings, Tensor
+from oipserver.codecs import NumpyCodec, NumpyRequestCodec, PandasCodec
+from oipserver.errors import InferenceError, InternalError, InvalidArgumentError, OIPError
+from oipserver.protocol import InferRequest
+from oipserver.types import (
+    InferenceResponse,
+    MetadataModelResponse,
+    RequestOutput,
+    ResponseOutput,
+    from_public,
+    to_public,
+)
+
+from .answers import as_array, np_tensor, output_metadata
+from .artefact import Artefact, find_artefact
+from .predictor import Predictor
+
+_log = logging.getLogger(__name__)
+
+_NUMPY = (None, "np")
+_ENCODED = frozenset({"BYTES", "BF16"})  # datatypes whose arrays are not what a model computes with
+_MISTAKES = (ValueError, TypeError, LookupError)
+_LONGEST_REASON = 500  # characters; frameworks like to repeat whole tables
+
+
+class TableModel(MLModel):
+    """A model that takes one table of numbers (content type ``np``) or named columns (``pd``), and gives arrays.
+
+    A runtime says what it reads (``artefact``), which outputs may be asked for (``outputs_known``), and how to ``open``
+    a file.
+    """
+
+    artefact: ClassVar[Artefact]
+    platform: ClassVar[str]
+    outputs_known: ClassVar[tuple[str, ...]] = ("predict", "predict_proba")
+
+    def __init__(self, settings: ModelSettings) -> None:
+        super().__init__(settings)
+        # What a framework tells of itself is for people and for clients that ask; it takes whatever it can compute
+        # with. What the settings declare is a promise.
+        self.strict_inputs = bool(settings.inputs)
+        self._predictor = Predictor({})
+        self._default: tuple[str, ...] = ("predict",)
+        self._content_type = settings.parameters.content_type
+        self._own_types = {
+            tensor.name: (tensor.parameters or {}).get("content_type")
+            for tensor in (*settings.inputs, *settings.outputs)
+        }
+
+    def open(self, path: Path) -> Predictor:
+        """Read the file at ``path``. Takes as long as it takes. Raises ModelLoadError."""
+        raise NotImplementedError(f"{type(self).__name__} opens nothing")
+
+    def refusal(self, output: str) -> str:
+        """Why this model cannot compute ``output``, which others of its runtime can."""
+        raise NotImplementedError(f"{type(self).__name__} refuses nothing")
+
+    async def load(self) -> bool:
+        """Open the model in a thread of its own: the server stays alive meanwhile. Raises ModelLoadError."""
+        await asyncio.to_thread(self._load)
+        return True
+
+    def _load(self) -> None:
+        predictor = self._predictor = self.open(find_artefact(self.settings, self.artefact))
+        self._default = self.default_outputs(predictor)
+        if not self.settings.inputs:
+            self.inputs = predictor.inputs()
+        if not self.settings.outputs:
+            self.outputs = output_metadata(predictor)
+
+    def default_outputs(self, predictor: Predictor) -> tuple[str, ...]:
+        """What is computed for requests that name no output. Raises ModelLoadError."""
+        return ("predict",)
+
+    async def unload(self) -> bool:
+        """Let the model go."""
+        self._predictor = Predictor({})
+        return True
+
+    async def metadata(self) -> MetadataModelResponse:
+        """What the settings declare, and what the model knows of itself where they are silent."""
+        told = await super().metadata()
+        told.platform = self.settings.platform or self.platform
+        return told
+
+    def infer_tensors(
+        self, inputs: Sequence[Tensor], outputs: Sequence[str], parameters: Mapping[str, Any]
+    ) -> list[Tensor]:
+        """Compute ``outputs`` (the default where empty). Thread-safe as far as the framework is.
+
+        Raises InferenceError or InvalidArgumentError for what the caller did wrong.
+        """
+        wanted = outputs or self._default
+        functions = self._predictor.functions
+        for name in wanted:
+            if name not in functions:
+                raise self._unknown(name)
+        data = self._decoded(inputs, parameters)
+        try:
+            answers = [functions[name](data) for name in wanted]
+        except OIPError:
+            raise
+        except Exception as error:
+            raise self._failure(error, data) from error
+        return self._encoded(wanted, answers)
+
+    def _unknown(self, output: str) -> InferenceError:
+        if output in self.outputs_known:
+            return InferenceError(self.refusal(output))
+        *most, last = (f"'{name}'" for name in self.outputs_known)
+        known = f"{', '.join(most)} and {last}"
+        return InferenceError(f"{type(self).__name__} only supports {known} as outputs ({output} was received)")
+
+    # -- requests ------------------------------------------------------------------------------------------------------
+
+    def _decoded(self, inputs: Sequence[Tensor], parameters: Mapping[str, Any]) -> Any:
+        predictor = self._predictor
+        names = predictor.feature_names
+        by_column = bool(names) and (len(inputs) > 1 or (bool(predictor.columns) and inputs[0].name in names))
+        if len(inputs) == 1 and not by_column:
+            tensor = inputs[0]
+            own = (tensor.parameters or {}).get("content_type") or self._own_types.get(tensor.name)
+            asked = parameters.get("content_type") or self._content_type
+            if asked in _NUMPY and own in _NUMPY and tensor.datatype not in _ENCODED:
+                return self._checked(tensor)
+        request = to_public(InferRequest(self.name, list(inputs), parameters=dict(parameters)))
+        return self.decode_request(request, default_codec=PandasCodec if by_column else NumpyRequestCodec)
+
+    def _checked(self, tensor: Tensor) -> Any:
+        features = self._predictor.features
+        shape = tensor.shape
+        if features is not None and (len(shape) != 2 or shape[1] != features):
+            raise InvalidArgumentError(
+                f"unexpected shape for input '{tensor.name}' for model '{self.name}'. "
+                f"Expected {[-1, features]}, got {list(shape)}"
+            )
+        array = tensor.array
+        # A view into a request's body is read-only and can start at any byte; compiled code may insist on neither.
+        return array if array.flags.writeable and array.flags.aligned else array.copy()
+
+    def _failure(self, error: Exception, data: Any) -> OIPError:
+        reason = f"{error}".strip()[:_LONGEST_REASON] or type(error).__name__
+        if isinstance(error, LookupError):
+            reason = f"{type(error).__name__}: {reason}"
+        names = self._predictor.feature_names
+        hint = ""
+        if names and isinstance(data, np.ndarray) and self._predictor.columns:
+            hint = f". It takes a table (content type 'pd') with the columns {list(names)}"
+        if hint or isinstance(error, (*_MISTAKES, *self._predictor.failures)):
+            return InvalidArgumentError(f"model '{self.name}' cannot take these inputs: {reason}{hint}")
+        _log.error("model '%s' raised %s", self.name, type(error).__name__, exc_info=error)
+        return InternalError(f"model '{self.name}' failed: {type(error).__name__}: {reason}")
+
+    # -- answers -------------------------------------------------------------------------------------------------------
+
+    def _encoded(self, names: Sequence[str], answers: Sequence[Any]) -> list[Tensor]:
+        encoded: list[Tensor] = []
+        for name, answer in zip(names, answers, strict=True):
+            if PandasCodec.can_encode(answer):
+                if len(names) > 1:
+                    raise InferenceError(
+                        f"{name} returned columnar data of type {type(answer)} and {list(names)} were requested. "
+                        "Cannot encode multiple columnar data responses into one response."
+                    )
+                return self._internal(PandasCodec.encode_outputs(answer))
+            array = as_array(answer, name, self.name)
+            if self._own_types.get(name) in _NUMPY and array.dtype.kind in "biuf":
+                encoded.append(np_tensor(name, array))
+            else:
+                encoded += self._internal([self.encode(array, RequestOutput(name=name), NumpyCodec)])
+        return encoded
+
+    def _internal(self, outputs: list[ResponseOutput]) -> list[Tensor]:
+        return from_public(
+            InferenceResponse(model_name=self.name, outputs=outputs), InferRequest(self.name, [])
+        ).outputs

@@ -1,0 +1,27 @@
+"""How many threads a model's framework may use, so that workers beside each other do not use each core many times."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def thread_share() -> int:
+    """Threads for one model: OMP_NUM_THREADS where it is set, which the server does for its workers, else the cores."""
+    told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(told) if told.isdecimal() and int(told) else _usable_cores()
+
+
+def _usable_cores() -> int:
+    """Cores this process may use: its affinity mask, or less where its control group has a quota of CPU time."""
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except (AttributeError, OSError):
+        cores = os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        if quota != "max":
+            cores = min(cores, -(-int(quota) // int(period)))
+    except (OSError, ValueError):
+        pass  # no control groups here, or no quota in them
+    return max(1, cores)

@@ -1,0 +1,7 @@
+"""Runtime for scikit-learn models; importing it loads no scikit-learn."""
+
+from __future__ import annotations
+
+from .model import SKLearnModel
+
+__all__ = ["SKLearnModel"]
