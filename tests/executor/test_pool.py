@@ -241,8 +241,8 @@ def test_a_storm_of_deaths_loses_no_request() -> None:
 
             clients = [asyncio.create_task(client(n, work)) for n in range(5) for work in (double, count, wait)]
             killed = 0
-            while not all(task.done() for task in clients):
-                await asyncio.sleep(0.15)
+            while killed < 6 and not all(task.done() for task in clients):
+                await asyncio.sleep(0.1)
                 if running := pids(manager):
                     os.kill(rng.choice(running), signal.SIGKILL)
                     killed += 1
