@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 ModelControlMode = Literal["auto", "none", "explicit"]
+StreamDialect = Literal["triton", "mlserver"]
 
 
 class CORSSettings(BaseModel):
@@ -47,9 +48,20 @@ class Settings(BaseModel):
     json_nan_as_null: bool = Field(False, description="Write NaN and infinities as null instead of as literals.")
     grpc_max_message_length: int | None = Field(None, gt=0, description="Largest gRPC message in bytes; none: 2 GiB.")
     grpc_threads: int = Field(256, gt=0, description="Most gRPC calls answered at once; each holds a thread.")
+    grpc_stream_dialect: StreamDialect = Field(
+        "triton",
+        description="Answers on ModelStreamInfer: triton, ModelStreamInferResponse with errors inside; mlserver, bare "
+        "ModelInferResponse, where an error ends the stream.",
+    )
 
     # -- models ----------------------------------------------------------------------------------------------------
     model_repository_root: str = Field(".", description="Folder that is searched for models.")
+    model_repository_implementation: str | None = Field(
+        None, description="Import path of a class with list() and find(); none: MLServer folders and bare .onnx files."
+    )
+    model_repository_implementation_args: dict[str, Any] = Field(
+        default_factory=dict, description="Keyword arguments of that class, beside root."
+    )
     load_models_at_startup: bool = Field(True, description="Load every model found when starting.")
     model_control_mode: ModelControlMode = Field(
         "auto",

@@ -119,12 +119,15 @@ class Dispatcher:
             try:
                 for answer in opened:
                     observer.sent(method)
-                    yield answer.encode()
+                    yield answer
                 if opened.draining:
                     code = _STOPPING.code.name
                     _abort(context, _STOPPING)
                 if not opened.cancelled:
                     code = "OK"
+            except OIPError as error:
+                code = STATUS[error.code].name
+                _abort(context, error)
             finally:
                 opened.cancel()
                 observer.finished(method, code, monotonic() - start)

@@ -16,6 +16,7 @@ from ...errors import UnavailableError
 from ...plane import ControlPlane, DataPlane
 from ...settings import Settings
 from . import health
+from .dialects import DIALECTS
 from .dispatch import Dispatcher, GrpcObserver
 from .handlers import InferHandler, ManagementHandlers
 from .pb import inference_pb2
@@ -97,11 +98,11 @@ class GrpcServer:
 
     def _methods(self, dispatcher: Dispatcher) -> dict[str, grpc.RpcMethodHandler]:
         management = ManagementHandlers(self._data, self._control)
-        loop = asyncio.get_running_loop()
+        loop, dialect = asyncio.get_running_loop(), DIALECTS[self._settings.grpc_stream_dialect]
         return {
             "ModelInfer": dispatcher.unary("ModelInfer", InferHandler(self._data)),
             "ModelStreamInfer": dispatcher.stream(
-                "ModelStreamInfer", lambda call: StreamSession(self._data, call, loop)
+                "ModelStreamInfer", lambda call: StreamSession(self._data, call, loop, dialect)
             ),
             **{name: dispatcher.on_loop(name, handler, quick=True) for name, handler in management.quick.items()},
             **{name: dispatcher.on_loop(name, handler) for name, handler in management.slow.items()},

@@ -6,14 +6,14 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
 from functools import partial
 from threading import Semaphore
 
 from ...errors import InternalError, OIPError
 from ...plane import DataPlane
 from ...protocol import InferRequest, InferResponse
-from .convert import encode_stream_response, parse_infer, request_id
+from .convert import parse_infer, request_id
+from .dialects import Answer, Dialect
 from .handlers import Call
 from .outbox import Outbox
 
@@ -26,18 +26,6 @@ MAX_UNSENT = 16
 _WANTS_EMPTY_FINAL = "triton_enable_empty_final_response"
 
 
-@dataclass(slots=True)
-class Answer:
-    """One message to the client: a response, or an empty one with an ``error``."""
-
-    response: InferResponse
-    error: str = ""
-
-    def encode(self) -> bytes:
-        """The serialized ModelStreamInferResponse."""
-        return encode_stream_response(self.response, self.error)
-
-
 class StreamSession:
     """Requests come in by ``submit`` in one thread, answers are iterated in another, the work is on the event loop.
 
@@ -45,10 +33,11 @@ class StreamSession:
     by requests before them, nor do they hold up others.
     """
 
-    def __init__(self, data: DataPlane, call: Call, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, data: DataPlane, call: Call, loop: asyncio.AbstractEventLoop, dialect: Dialect) -> None:
         self._data = data
         self._call = call
         self._loop = loop
+        self._dialect = dialect
         self._outbox: Outbox[Answer] = Outbox(MAX_UNSENT)
         self._permits = Semaphore(MAX_IN_FLIGHT)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -82,8 +71,9 @@ class StreamSession:
         with suppress(RuntimeError):  # the loop is closed, and the call cut off with it
             self._loop.call_soon_threadsafe(callback)
 
-    def __iter__(self) -> Iterator[Answer]:
-        return iter(self._outbox)
+    def __iter__(self) -> Iterator[bytes]:
+        """The serialized answers. Raises OIPError where the dialect can tell an error only by ending the stream."""
+        return map(self._dialect, self._outbox)
 
     # -- on the loop ---------------------------------------------------------------------------------------------
 
@@ -144,7 +134,7 @@ class StreamSession:
             response = await self._data.infer(request)
         except Exception as error:
             return _failed(error, request.id)
-        return Answer(_marked(response, final=True))
+        return Answer(response, final=True)
 
     async def _answer_in_pieces(self, request: InferRequest) -> None:
         # Which piece is the last is known only behind it, so no piece says so of itself: no client waits for the next
@@ -153,22 +143,17 @@ class StreamSession:
         try:
             async with aclosing(self._data.stream(request)) as responses:
                 async for response in responses:
-                    await self._outbox.put(Answer(_marked(response, final=False)))
+                    await self._outbox.put(Answer(response, final=False))
         except Exception as error:
             await self._outbox.put(_failed(error, request.id))
             return
         if wants_end:
             end = InferResponse(request.model_name, [], request.model_version, request.id)
-            await self._outbox.put(Answer(_marked(end, final=True)))
-
-
-def _marked(response: InferResponse, *, final: bool) -> InferResponse:
-    response.parameters = {**(response.parameters or {}), "triton_final_response": final}
-    return response
+            await self._outbox.put(Answer(end, final=True))
 
 
 def _failed(error: Exception, request: str) -> Answer:
     if not isinstance(error, OIPError):
         _log.error("a streamed request failed unexpectedly", exc_info=error)
         error = InternalError("internal server error")
-    return Answer(_marked(InferResponse("", [], id=request), final=True), error.message)
+    return Answer(InferResponse("", [], id=request), final=True, error=error)

@@ -14,6 +14,7 @@ import tritonclient.grpc as triton
 import tritonclient.grpc.aio as triton_aio
 
 from oipserver.wire.grpc import SERVICE
+from oipserver.wire.grpc.dialects import DIALECTS
 from oipserver.wire.grpc.handlers import Call
 from oipserver.wire.grpc.pb import inference_pb2 as pb
 from oipserver.wire.grpc.stream import MAX_UNSENT, StreamSession
@@ -177,7 +178,7 @@ class NobodyElse:
 
 
 def test_answers_that_nobody_reads_stop_the_model(served: Served) -> None:
-    session = StreamSession(served.server._data, cast(Call, NobodyElse()), served.loop)
+    session = StreamSession(served.server._data, cast(Call, NobodyElse()), served.loop, DIALECTS["triton"])
     session.submit(pieces(500).SerializeToString())
     session.half_close()
     gate = GATES["pieces"]
@@ -187,7 +188,7 @@ def test_answers_that_nobody_reads_stop_the_model(served: Served) -> None:
         assert gate.made <= read + MAX_UNSENT + 1
     gate.wait_for(1)
     gate.open()
-    assert final(pb.ModelStreamInferResponse.FromString(next(answers).encode())) is False
+    assert final(pb.ModelStreamInferResponse.FromString(next(answers))) is False
     assert list(answers) == []
 
 
@@ -233,3 +234,26 @@ def test_triton_clients_stream(served: Served) -> None:
             return [result.get_response().id async for result, error in client.stream_infer(requests()) if not error]
 
     assert asyncio.run(scenario()) == ["0", "1", "2"]
+
+
+def test_the_dialect_of_mlserver() -> None:
+    """Bare responses without a mark; an error is the status that ends the stream, after what was answered before."""
+    with serving(MODELS, grpc_stream_dialect="mlserver") as running, running.channel() as channel:
+        method = channel.stream_stream(
+            f"/{SERVICE}/ModelStreamInfer",
+            pb.ModelInferRequest.SerializeToString,
+            pb.ModelInferResponse.FromString,
+        )
+        GATES["pieces"].open()
+        answers = list(method(iter([message("echo", "1"), pieces(2, "2")]), timeout=30))
+        assert [(answer.model_name, answer.id) for answer in answers] == [
+            ("echo", "1"),
+            ("pieces", "2"),
+            ("pieces", "2"),
+        ]
+        assert not any(answer.parameters for answer in answers)
+        got = []
+        with pytest.raises(grpc.RpcError) as caught:
+            got.extend(method(iter([message("echo", "1"), message("nope", "2")]), timeout=30))
+        assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+        assert caught.value.details() == "Request for unknown model: 'nope' is not found"
