@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from .compat.server import MLServer
     from .errors import OIPError
     from .model import MLModel
     from .settings import ModelSettings, Settings
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _EXPORTS = {
     "MLModel": ".model",
+    "MLServer": ".compat.server",
     "ModelSettings": ".settings",
     "OIPError": ".errors",
     "Settings": ".settings",
@@ -24,7 +26,7 @@ _EXPORTS = {
     "register": ".telemetry.custom",
 }
 
-__all__ = ["MLModel", "ModelSettings", "OIPError", "Settings", "Tensor", "__version__", "log", "register"]
+__all__ = ["MLModel", "MLServer", "ModelSettings", "OIPError", "Settings", "Tensor", "__version__", "log", "register"]
 
 
 def __getattr__(name: str) -> object:

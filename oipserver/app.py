@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -19,7 +19,8 @@ from .executor.pool import PoolManager
 from .plane import ControlPlane, DataPlane
 from .protocol import ModelState, ServerMetadata
 from .registry import ModelRegistry, ServableBuilder
-from .repository import FileModelRepository
+from .repository import model_repository
+from .runtime import mlserver_alias
 from .settings import ModelSettings, Settings
 from .telemetry.metrics import Metrics
 from .wire.grpc import GrpcServer
@@ -83,7 +84,8 @@ class Server:
     def __init__(self, settings: Settings, root: Path) -> None:
         self._settings = settings
         self._state = ServerState.NEW
-        self._repository = FileModelRepository(root)
+        mlserver_alias.install()  # for what the implementation of a repository imports
+        self._repository = model_repository(settings, root)
         self._pools = PoolManager(settings)
         self._registry = ModelRegistry(ServableBuilder(settings, self._pools))
         version = settings.server_version or __version__
@@ -111,15 +113,16 @@ class Server:
     def _is_ready(self) -> bool:
         return self._state is ServerState.READY and not self._scan_problems and not self._registry.problems()
 
-    async def start(self) -> StartReport:
-        """Listen, load the models, become READY.
+    async def start(self, models: Sequence[ModelSettings] | None = None) -> StartReport:
+        """Listen, load the models, become READY. They are ``models`` where given, else those of the repository.
 
         The servers listen before the models load, so that probes are answered (live, not ready). Raises OIPError where
         a port is taken, the repository cannot be read, no model at all could be loaded, or any could not and
         ``exit_on_error`` is set; ``stop`` is to be called also then.
         """
         self._go(ServerState.STARTING)
-        wanted = await self._wanted()
+        mlserver_alias.announce()
+        wanted = await self._wanted() if models is None else list(models)
         http_port = await self._rest.start()
         grpc_port = await self._grpc.start()
         metrics_port = await self._metrics_server.start() if self._metrics_server else None
@@ -199,8 +202,14 @@ class Server:
 
 async def serve(settings: Settings, root: Path, announce: Callable[[StartReport], None]) -> None:
     """Start a server, ``announce`` it, and run it until SIGTERM or SIGINT. A second signal ends the process at once."""
-    loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
+    stop_on_signals(stopping)
+    await run_until(stopping, Server(settings, root), announce)
+
+
+def stop_on_signals(stopping: asyncio.Event) -> None:
+    """Set ``stopping`` when this process is told to stop. The second time it ends at once."""
+    loop = asyncio.get_running_loop()
 
     def on_signal(number: int) -> None:
         if stopping.is_set():
@@ -210,8 +219,19 @@ async def serve(settings: Settings, root: Path, announce: Callable[[StartReport]
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
-    server = Server(settings, root)
-    start = asyncio.create_task(server.start())
+
+
+async def run_until(
+    stopping: asyncio.Event,
+    server: Server,
+    announce: Callable[[StartReport], None],
+    models: Sequence[ModelSettings] | None = None,
+) -> None:
+    """Start ``server`` (see its ``start``), ``announce`` it, and stop it when ``stopping`` is set, also before that.
+
+    Raises OIPError where it cannot start.
+    """
+    start = asyncio.create_task(server.start(models))
     stop = asyncio.create_task(stopping.wait())
     try:
         await asyncio.wait({start, stop}, return_when=asyncio.FIRST_COMPLETED)

@@ -70,13 +70,14 @@ def _save_decoded(parametrised_obj: Parametrised, decoded_payload: Any) -> None:
 def has_decoded(parametrised_obj: Parametrised) -> bool:
     """Whether a codec has decoded this request, input or output already."""
     parameters = parametrised_obj.parameters
-    return parameters is not None and DecodedParameterName in parameters.__dict__
+    return parameters is not None and (
+        DecodedParameterName in parameters.__dict__ or DecodedParameterName in (parameters.model_extra or ())
+    )
 
 
 def get_decoded(parametrised_obj: Parametrised) -> Any:
     """What a codec has decoded this into; None where none has."""
-    parameters = parametrised_obj.parameters
-    return None if parameters is None else parameters.__dict__.get(DecodedParameterName)
+    return getattr(parametrised_obj.parameters, DecodedParameterName, None)
 
 
 def get_decoded_or_raw(parametrised_obj: Parametrised) -> Any:

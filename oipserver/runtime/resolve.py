@@ -12,6 +12,7 @@ from types import ModuleType
 from ..errors import ModelLoadError
 from ..model import MLModel, Placement
 from ..settings import ModelSettings
+from . import mlserver_alias
 from .user_code import forget, holds_module, import_from
 
 _ENTRY_POINT_GROUP = "oipserver.runtimes"
@@ -63,8 +64,18 @@ def resolve_class(settings: ModelSettings) -> type[MLModel]:
     runtime = _runtime(implementation)
     kind = runtime.load() if runtime is not None else _import_class(settings)
     if not (isinstance(kind, type) and issubclass(kind, MLModel)):
-        raise ModelLoadError(f"model '{settings.name}': implementation '{implementation}' is not an MLModel class")
+        raise ModelLoadError(
+            f"model '{settings.name}': implementation '{implementation}' is not an MLModel class{_whose(kind)}"
+        )
     return kind
+
+
+def _whose(kind: object) -> str:
+    """Why a class that looks like a model is none, where that can be told."""
+    bases = kind.__mro__ if isinstance(kind, type) else ()
+    if not any(f"{base.__module__}.".startswith("mlserver.") for base in bases):
+        return ""
+    return " of this server, but one of the installed package mlserver; uninstall that to serve it here"
 
 
 def _import_class(settings: ModelSettings) -> object:
@@ -75,6 +86,7 @@ def _import_class(settings: ModelSettings) -> object:
             f"model '{settings.name}': no runtime is called '{implementation}'; known are "
             f"{', '.join(sorted(_runtimes()))}, or give module.Class"
         )
+    mlserver_alias.install()
     try:
         module = _import_module(settings, module_name)
     except Exception as error:

@@ -6,7 +6,7 @@ from .environment import Environment
 from .model import ModelParameters, ModelSettings, TensorSettings
 from .model_file import load_model_settings, model_settings_from_environment
 from .server import CORSSettings, Settings
-from .sources import Resolved, process_environment, resolve_settings
+from .sources import Resolved, process_environment, resolve_settings, settings_in_environment
 
 __all__ = [
     "CORSSettings",
@@ -20,4 +20,5 @@ __all__ = [
     "model_settings_from_environment",
     "process_environment",
     "resolve_settings",
+    "settings_in_environment",
 ]

@@ -7,8 +7,6 @@ _METRICS = "metrics of workers travel without a folder"
 
 #: Keys of ``settings.json``, and why they have no effect; the last ones are a later MLServer's.
 SERVER: dict[str, str] = {
-    "model_repository_implementation": "models are found in MLServer folders and bare .onnx files",
-    "model_repository_implementation_args": "models are found in MLServer folders and bare .onnx files",
     "metrics_dir": _METRICS,
     "kafka_enabled": _KAFKA,
     "kafka_servers": _KAFKA,

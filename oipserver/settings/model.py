@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from os import PathLike
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 
 
 class TensorSettings(BaseModel):
@@ -36,13 +37,22 @@ class ModelParameters(BaseModel):
     extra: dict[str, Any] = Field(default_factory=dict, description="Settings of the runtime itself.")
 
 
+def _import_path(implementation: Any) -> Any:
+    """Where a class given instead of its name is imported from; anything else as it is."""
+    if isinstance(implementation, type):
+        return f"{implementation.__module__}.{implementation.__qualname__}"
+    return implementation
+
+
 class ModelSettings(BaseModel):
     """Everything that can be set for one model version: the keys of ``model-settings.json``."""
 
     model_config = ConfigDict(extra="ignore", populate_by_name=True, protected_namespaces=())
 
     name: str = Field("", description="Name of the model; default: its folder's.")
-    implementation: str = Field("", description="Runtime name ('onnx') or import path of an MLModel class.")
+    implementation: Annotated[str, BeforeValidator(_import_path)] = Field(
+        "", description="Runtime name ('onnx') or import path of an MLModel class."
+    )
     platform: str = Field("", description="Platform shown in metadata; default: the runtime's.")
     versions: list[str] = Field(default_factory=list, description="Free text shown in metadata.")
     inputs: list[TensorSettings] = Field(default_factory=list, description="Inputs; default: what the runtime knows.")
@@ -60,6 +70,11 @@ class ModelSettings(BaseModel):
     priority_levels: int = Field(0, ge=0, description="Number of priorities; 1 is served first; 0: no priorities.")
     default_priority: int = Field(0, ge=0, description="Priority of requests that name none; 0: the middle one.")
     independent_rows: bool = Field(False, description="Requests larger than max_batch_size may be split by rows.")
+    enforce_inputs: bool | None = Field(
+        None,
+        description="Refuse requests whose inputs are not as declared; default: for models that take tensors, while "
+        "those with predict() judge for themselves.",
+    )
     stateful: bool = Field(False, description="The model keeps state between requests: never run one twice.")
     warmup: list[dict[str, Any]] = Field(default_factory=list, description="Requests (V2 JSON) run before it is ready.")
     cache_enabled: bool = Field(False, description="Keep answers for repeated requests.")
@@ -72,6 +87,27 @@ class ModelSettings(BaseModel):
         return self.parameters.version or ""
 
     @property
+    def implementation_(self) -> str:
+        """MLServer's name for ``implementation``, which there is the class itself."""
+        return self.implementation
+
+    @property
     def source(self) -> str | None:
         """The file these settings were read from, if any."""
         return self._source
+
+    @classmethod
+    def model_validate(cls, obj: Any, **options: Any) -> Self:
+        """From plain values; ``_source`` among them is the file they were read from. Raises ValidationError."""
+        settings = super().model_validate(obj, **options)
+        if isinstance(obj, dict) and obj.get("_source"):
+            settings._source = str(obj["_source"])
+        return settings
+
+    @classmethod
+    def parse_file(cls, path: str | PathLike[str], **_: Any) -> Self:
+        """From a JSON file, whose folder is where relative paths start. Raises OSError and ValidationError."""
+        with open(path, "rb") as file:
+            settings = cls.model_validate_json(file.read())
+        settings._source = str(path)
+        return settings

@@ -45,6 +45,16 @@ def process_environment() -> Environment:
     return Environment(os.environ)
 
 
+def settings_in_environment(environment: Environment | None = None) -> dict[str, Any]:
+    """The fields of Settings that the environment (by default, of this process) sets.
+
+    Raises InvalidArgumentError naming a variable that cannot be used.
+    """
+    raw: dict[str, Any] = {}
+    _add_environment(raw, {}, environment or process_environment())
+    return raw
+
+
 def option_name(field: str) -> str:
     """The command line option of a field."""
     return "--" + field.replace("_", "-")

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ..settings import Settings
 
 _HANDLER = "oipserver"
+# Ours, and the one that models written for MLServer write to.
+_OURS = ("oipserver", "mlserver")
 # Loggers of libraries whose lines belong among ours; what they say in daily life is news only when debugging.
 _LIBRARIES = ("uvicorn", "uvicorn.error", "uvicorn.access", "grpc")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "model", "model_version", "taskName"}
@@ -34,7 +36,8 @@ def configure_logging(settings: Settings) -> None:
     handler.setFormatter(JsonFormatter() if settings.use_structured_logging else HumanFormatter())
     handler.addFilter(_name_model)
     level = logging.DEBUG if settings.debug else getattr(logging, settings.log_level.upper())
-    _attach("oipserver", handler, level)
+    for ours in _OURS:
+        _attach(ours, handler, level)
     for library in _LIBRARIES:
         _attach(library, handler, level if settings.debug else max(level, logging.WARNING))
     _attach("", handler, level if settings.debug else max(level, logging.WARNING))

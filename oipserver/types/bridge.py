@@ -85,7 +85,11 @@ def _plain(parameters: Parameters | None) -> dict[str, Any] | None:
         return None
     plain = {key: value for key, value in parameters.__dict__.items() if value is not None and key != DECODED_PARAMETER}
     if parameters.model_extra:
-        plain.update((key, value) for key, value in parameters.model_extra.items() if value is not None)
+        plain.update(
+            (key, value)
+            for key, value in parameters.model_extra.items()
+            if value is not None and key != DECODED_PARAMETER
+        )
     return plain or None
 
 

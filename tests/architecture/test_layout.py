@@ -29,6 +29,7 @@ ORDER = [
     "plane",
     "wire",
     "app",
+    "compat",
     "cli",
     "__main__",
 ]

@@ -10,7 +10,8 @@ from ...errors import InvalidArgumentError
 from ...tensor import Datatype, Tensor, element_count
 from .pb.inference_pb2 import InferTensorContents
 
-_FIELDS = {
+#: The field that holds the elements of a datatype; FP16 and BF16 have none.
+CONTENTS_FIELDS = {
     "BOOL": "bool_contents",
     "INT8": "int_contents",
     "INT16": "int_contents",
@@ -47,7 +48,7 @@ def read_contents(
     Raises InvalidArgumentError naming the input where the data are in the wrong field or in several, do not fit the
     shape, or exceed the datatype's range.
     """
-    field = _FIELDS.get(datatype.name)
+    field = CONTENTS_FIELDS.get(datatype.name)
     if field is None:
         raise InvalidArgumentError(
             f"input '{name}' for model '{model}' has datatype {datatype.name}, which can only be sent raw: "

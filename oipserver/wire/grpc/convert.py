@@ -71,7 +71,8 @@ def _raw_inputs(message: ModelInferRequest, raws: Sequence[Buffer]) -> list[Tens
     inputs: list[Tensor] = []
     for index, tensor in enumerate(message.inputs):
         name = tensor.name
-        if tensor.HasField("contents"):
+        # MLServer's clients send contents beside raw data, but empty ones.
+        if tensor.HasField("contents") and tensor.contents.ListFields():
             raise InvalidArgumentError(
                 f"contents field must not be specified when using raw_input_contents for '{name}' "
                 f"for model '{message.model_name}'"

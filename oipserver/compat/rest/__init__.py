@@ -1,0 +1,1 @@
+"""``mlserver.rest``: what custom handlers answer with."""
