@@ -244,8 +244,10 @@ def test_the_dialect_of_mlserver() -> None:
             pb.ModelInferRequest.SerializeToString,
             pb.ModelInferResponse.FromString,
         )
+        stream = method(iter([message("echo", "1"), pieces(2, "2")]), timeout=30)
+        GATES["pieces"].wait_for(1)
         GATES["pieces"].open()
-        answers = list(method(iter([message("echo", "1"), pieces(2, "2")]), timeout=30))
+        answers = sorted(stream, key=lambda answer: answer.id)  # pieces do not wait for requests before them
         assert [(answer.model_name, answer.id) for answer in answers] == [
             ("echo", "1"),
             ("pieces", "2"),
