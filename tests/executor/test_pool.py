@@ -24,8 +24,8 @@ import pytest
 
 from oipserver.errors import InternalError, ModelLoadError, ResourceExhaustedError, UnavailableError
 from oipserver.executor import Executor
-from oipserver.executor.pool.remote import WorkerState
 from oipserver.executor.pool.seat import Timers
+from oipserver.executor.pool.states import WorkerState
 from oipserver.protocol import InferResponse
 from oipserver.telemetry.custom import MetricEvent, set_sink
 

@@ -55,6 +55,7 @@ class Dispatcher:
         for queue in (self._waiting, self._suspects):
             if call in queue:
                 queue.remove(call)
+        self.settle()
 
     def _least_busy(self, model: PoolModel) -> RemoteWorker | None:
         best: RemoteWorker | None = None
@@ -130,6 +131,7 @@ class Dispatcher:
                     call.fail(error)
                 else:
                     queue.append(call)
+        self.settle()
 
 
 def _send(worker: RemoteWorker, call: Call) -> None:

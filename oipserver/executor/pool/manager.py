@@ -18,8 +18,8 @@ from .cores import thread_variables
 from .environments import Environments, interpreter_in
 from .executor import PoolExecutor
 from .memory import default_capacity
+from .order import WorkerOrder, search_path
 from .pool import Pool
-from .remote import WorkerOrder, search_path
 from .seat import Timers
 
 

@@ -13,8 +13,10 @@ from ...settings import Settings
 from .calls import Call
 from .dispatch import RETRY_AFTER, Dispatcher
 from .model import PoolModel
-from .remote import RemoteWorker, WorkerGoneError, WorkerOrder
+from .order import WorkerOrder
+from .remote import RemoteWorker
 from .seat import Seat, Timers
+from .states import WorkerGoneError
 
 _log = logging.getLogger(__name__)
 

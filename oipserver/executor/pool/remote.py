@@ -6,16 +6,14 @@ import asyncio
 import logging
 import os
 import socket
-import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from time import monotonic_ns
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from ... import __version__
-from ...errors import Code, InvalidArgumentError, ModelLoadError, OIPError, error_from_code
+from ...errors import Code, InvalidArgumentError, ModelLoadError, error_from_code
 from ...runtime import ModelFace
 from . import messages, shipped
 from .answers import Answers
@@ -24,42 +22,13 @@ from .channel import Channel
 from .frames import PROTOCOL, FrameError, Kind, encode, split
 from .memory import SharedMemory, create_file
 from .model import PoolModel
+from .order import WorkerOrder
+from .owner import Owner
 from .process import Process
-from .states import WorkerState, check_transition
+from .states import WorkerGoneError, WorkerState, check_transition
 
 _log = logging.getLogger(__name__)
 _face = TypeAdapter(ModelFace)
-
-
-class WorkerGoneError(Exception):
-    """The worker ended before it did what was asked."""
-
-
-class Owner(Protocol):
-    """Who is told what becomes of a worker and its calls."""
-
-    def worker_loaded(self, worker: RemoteWorker, key: int, face: ModelFace) -> None:
-        """A model was loaded in it."""
-
-    def worker_failed_to_load(self, worker: RemoteWorker, key: int, error: OIPError) -> None:
-        """A model could not be loaded in it."""
-
-    def call_finished(self, worker: RemoteWorker, call: Call) -> None:
-        """A call was answered or failed; ``worker`` has it no more."""
-
-    def worker_ended(self, worker: RemoteWorker, calls: Sequence[Call], executing: set[int]) -> None:
-        """It is gone with ``calls`` unanswered, of which it had begun those in ``executing``."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerOrder:
-    """How a worker is to be started."""
-
-    interpreter: str
-    environment: dict[str, str]
-    path: tuple[str, ...]  # put before its own sys.path
-    memory: int  # bytes of each half of its shared memory
-    heartbeat_timeout: float  # seconds
 
 
 class RemoteWorker:
@@ -101,11 +70,9 @@ class RemoteWorker:
         try:
             memory_fd = create_file(self._order.memory)
             self._memory = SharedMemory(memory_fd)
-            # -P: a file of the working directory must not shadow a library's
-            command = [self._order.interpreter, "-P", "-m", "oipserver.executor.pool.worker"]
-            numbers = [str(theirs.fileno()), str(memory_fd), str(os.getpid())]
             descriptors = (theirs.fileno(), memory_fd)
-            self._process = Process([*command, *numbers], self._order.environment, descriptors, self._on_exit)
+            command = self._order.command(*descriptors)
+            self._process = Process(command, self._order.environment, descriptors, self._on_exit)
         except BaseException:
             ours.close()
             self._go(WorkerState.FAILED, "could not be started")
@@ -118,12 +85,7 @@ class RemoteWorker:
         self._channel = Channel(ours, self._on_frame, self._on_broken)
         self._answers = Answers(self._loop, self._channel.send)
         self._go(WorkerState.STARTING)
-        config = {
-            "path": self._order.path,
-            "log_levels": {name: logging.getLogger(name).getEffectiveLevel() for name in ("", "oipserver")},
-            "beat": self._order.heartbeat_timeout / 4,
-        }
-        self._channel.send(encode(Kind.CONFIG, 0, config))
+        self._channel.send(encode(Kind.CONFIG, 0, self._order.config()))
 
     def _go(self, state: WorkerState, reason: str = "") -> None:
         check_transition(self.state, state)
@@ -355,11 +317,6 @@ class RemoteWorker:
         self._channel.close()
         self._answers.close()
         self._owner.worker_ended(self, calls, executing)
-
-
-def search_path() -> tuple[str, ...]:
-    """This process' own ``sys.path``: what can be imported here can be imported in a worker."""
-    return tuple(sys.path)
 
 
 def _look_at(future: asyncio.Future[Any]) -> None:

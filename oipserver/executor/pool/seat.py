@@ -12,7 +12,10 @@ from typing import Protocol
 from ...settings import Settings
 from .backoff import Backoff
 from .model import PoolModel
-from .remote import Owner, RemoteWorker, WorkerGoneError, WorkerOrder
+from .order import WorkerOrder
+from .owner import Owner
+from .remote import RemoteWorker
+from .states import WorkerGoneError
 
 _log = logging.getLogger(__name__)
 

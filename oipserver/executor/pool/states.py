@@ -26,6 +26,10 @@ _TRANSITIONS: dict[WorkerState, frozenset[WorkerState]] = {
 }
 
 
+class WorkerGoneError(Exception):
+    """The worker ended before it did what was asked."""
+
+
 def check_transition(old: WorkerState, new: WorkerState) -> None:
     """Raises RuntimeError where there is no way from ``old`` to ``new``."""
     if new not in _TRANSITIONS[old]:
