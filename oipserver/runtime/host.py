@@ -127,11 +127,16 @@ class ModelHost:
             ),
             fast=self._fast,
             streams=streams(model),
-            strict=model.strict_inputs,
+            strict=self._strict(model),
             instances=getattr(model, "instances", 1),
             execution_provider=getattr(model, "execution_provider", ""),
             details={"handlers": [asdict(route) for route in find_handlers(model)]},
         )
+
+    def _strict(self, model: MLModel) -> bool:
+        """Models of MLServer declare inputs for their content types alone: predict() is not guarded unasked."""
+        asked = self._settings.enforce_inputs
+        return model.strict_inputs and self._fast if asked is None else asked
 
     def infer_now(self, request: InferRequest) -> InferResponse:
         """Answer by the fast path, in the calling thread. Raises OIPError."""

@@ -35,6 +35,20 @@ _CODES = {  # of the struct module
     "FP32": "f",
     "FP64": "d",
 }
+_LEGAL: dict[str, tuple[type, ...]] = {
+    "bool": (bool,),
+    "int": (int,),
+    "uint": (int,),
+    "float": (int, float, type(None)),
+}
+_KINDS: tuple[tuple[Any, str], ...] = (
+    (type(None), "null"),
+    ((bool, np.bool_), "a boolean"),
+    ((int, np.integer), "an integer"),
+    ((float, np.floating), "a number that is no integer"),
+    (str, "a string"),
+    (list, "a list"),
+)
 _EXPECTED = {"bool": "booleans", "int": "integers", "uint": "integers of 0 or more", "float": "numbers"}
 
 
@@ -63,7 +77,7 @@ def array_from_json(data: object, datatype: Datatype, shape: tuple[int, ...], te
         raise InvalidArgumentError(
             f"unable to parse 'data' of input '{tensor}': shape {list(shape)} needs {count} elements, got {array.size}"
         )
-    if array.ndim > 1 and array.shape != shape:
+    if array.ndim > 1 and array.shape != shape and count:  # numpy cannot see what an empty list would have held
         raise InvalidArgumentError(
             f"unable to parse 'data' of input '{tensor}': nested as {list(array.shape)}, but 'shape' says {list(shape)}"
         )
@@ -92,7 +106,7 @@ def _cast(array: np.ndarray[Any, Any], datatype: Datatype, tensor: str) -> np.nd
         return array.astype(datatype.dtype, copy=False)
     if array.dtype.kind == "O" and array.size:
         array = _from_objects(array, datatype, tensor)
-    if array.size and array.dtype.kind not in _INFERRED_KINDS[datatype.kind]:
+    elif array.size and array.dtype.kind not in _INFERRED_KINDS[datatype.kind]:
         raise _wrong_kind(datatype, tensor, array.ravel()[0])
     if datatype.kind in ("int", "uint") and array.size:
         bounds = np.iinfo(datatype.dtype)
@@ -109,23 +123,26 @@ def _cast(array: np.ndarray[Any, Any], datatype: Datatype, tensor: str) -> np.nd
 
 def _from_objects(array: np.ndarray[Any, Any], datatype: Datatype, tensor: str) -> np.ndarray[Any, Any]:
     """Numbers numpy kept as objects: nulls among floats, or integers beyond 64 bits."""
-    if datatype.kind == "float":
-        for element in array.ravel():
-            if element is not None and (isinstance(element, bool) or not isinstance(element, (int, float))):
-                raise _wrong_kind(datatype, tensor, element)
-        return array.astype(np.float64)
+    legal = _LEGAL[datatype.kind]
     for element in array.ravel():
-        if isinstance(element, bool) or not isinstance(element, int):
+        if not isinstance(element, legal) or (isinstance(element, bool) and datatype.kind != "bool"):
             raise _wrong_kind(datatype, tensor, element)
-    return array
+    return array.astype(np.float64) if datatype.kind == "float" else array
 
 
 def _wrong_kind(datatype: Datatype, tensor: str, element: object) -> InvalidArgumentError:
-    kind = {"NoneType": "null", "str_": "a string", "str": "a string", "list": "a list", "dict": "an object"}
-    came = kind.get(type(element).__name__) or f"a {type(element).__name__.rstrip('_0123456789')}"
     return InvalidArgumentError(
-        f"unable to parse 'data' of input '{tensor}': {datatype.name} takes {_EXPECTED[datatype.kind]}, got {came}"
+        f"unable to parse 'data' of input '{tensor}': {datatype.name} takes {_EXPECTED[datatype.kind]}, "
+        f"got {_came(element)}"
     )
+
+
+def _came(element: object) -> str:
+    """What ``element`` is, in JSON's words; numpy may have made it its own."""
+    for kinds, name in _KINDS:
+        if isinstance(element, kinds):
+            return name
+    return "an object"
 
 
 def _bytes_array(data: object, count: int, shape: tuple[int, ...], tensor: str) -> np.ndarray[Any, Any]:
@@ -138,8 +155,9 @@ def _bytes_array(data: object, count: int, shape: tuple[int, ...], tensor: str) 
             pending.extend(reversed(item))
             continue
         if not isinstance(item, str):
-            came = "null" if item is None else f"a {type(item).__name__}"
-            raise InvalidArgumentError(f"unable to parse 'data' of input '{tensor}': BYTES takes strings, got {came}")
+            raise InvalidArgumentError(
+                f"unable to parse 'data' of input '{tensor}': BYTES takes strings, got {_came(item)}"
+            )
         if index < count:
             try:
                 array[index] = item.encode()
