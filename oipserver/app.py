@@ -16,7 +16,7 @@ from pathlib import Path
 from . import __version__
 from .errors import ModelLoadError, OIPError
 from .executor.pool import PoolManager
-from .plane import ControlPlane, DataPlane
+from .plane import CachedDataPlane, ControlPlane, DataPlane, ResponseCache
 from .protocol import ModelState, ServerMetadata
 from .registry import ModelRegistry, ServableBuilder
 from .repository import model_repository
@@ -90,9 +90,16 @@ class Server:
         self._registry = ModelRegistry(ServableBuilder(settings, self._pools))
         version = settings.server_version or __version__
         metadata = ServerMetadata(settings.server_name, version, (*EXTENSIONS, *settings.extensions))
-        data = DataPlane(self._registry, metadata, self._is_ready)
+        cache = ResponseCache(settings.cache_size, settings.cache_max_bytes) if settings.cache_enabled else None
+        data = (
+            CachedDataPlane(self._registry, metadata, self._is_ready, cache)
+            if cache
+            else DataPlane(self._registry, metadata, self._is_ready)
+        )
         control = ControlPlane(self._registry, self._repository, settings.model_control_mode)
         self._metrics = Metrics(settings, self._registry) if settings.metrics_endpoint else None
+        if self._metrics and cache:
+            self._metrics.add_cache(cache)
         page = self._metrics.page if self._metrics else None
         observers = (self._metrics.rest, self._metrics.grpc) if self._metrics else (None, None)
         self._rest = RestServer(data, control, settings, observer=observers[0], metrics_page=page)

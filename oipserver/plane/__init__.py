@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from .cache import ResponseCache
+from .cached import CachedDataPlane
 from .control import ControlPlane
 from .data import DataPlane
 
-__all__ = ["ControlPlane", "DataPlane"]
+__all__ = ["CachedDataPlane", "ControlPlane", "DataPlane", "ResponseCache"]

@@ -100,6 +100,9 @@ class Settings(BaseModel):
     )
     max_batch_time: float | None = Field(None, ge=0, description="Default longest wait, in seconds, to fill a batch.")
     max_queue_size: int = Field(1024, gt=0, description="Most requests that wait for one model; more get 429 at once.")
+    cache_enabled: bool = Field(False, description="Give kept answers again, for models with cache_enabled.")
+    cache_size: int = Field(100, gt=0, description="Most answers that are kept, of all models together.")
+    cache_max_bytes: int = Field(256 << 20, gt=0, description="Most bytes of answers that are kept.")
     shutdown_timeout: float = Field(30.0, ge=0, description="Seconds in-flight requests get to finish when stopping.")
 
     # -- observability ---------------------------------------------------------------------------------------------

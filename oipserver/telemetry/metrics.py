@@ -13,6 +13,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from .. import __version__
+from .cache_metrics import Cache, CacheMetrics
 from .custom import set_sink
 from .custom_metrics import CustomMetrics
 from .model_metrics import ModelMetrics, ServedModel
@@ -47,6 +48,10 @@ class Metrics:
         about.info({"version": __version__, "python": platform.python_version()})
         self._registry = registry
         set_sink(self.custom.record)
+
+    def add_cache(self, cache: Cache) -> None:
+        """Tell of ``cache`` too."""
+        self._registry.register(CacheMetrics(cache))
 
     def page(self, accept: str = "") -> tuple[bytes, str]:
         """Body and content type of the page, in the format that the ``accept`` header prefers."""
