@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ Parameters = dict[str, Parameter]
 Buffer = bytes | bytearray | memoryview
 
 MAX_RANK = 64  # numpy's own limit since 2.0 (32 before): a longer shape cannot become an array
-_MAX_ELEMENTS = 2**62
+_MAX_ELEMENTS = 2**58  # of eight bytes each, numpy can address no more; it counts dimensions of 0 as 1 for that
 
 
 def element_count(shape: Sequence[int], tensor: str) -> int:
@@ -31,7 +32,7 @@ def element_count(shape: Sequence[int], tensor: str) -> int:
         if dim < 0:
             raise InvalidArgumentError(f"input '{tensor}' has shape {list(shape)}: every dimension must be 0 or more")
         count *= dim
-    if count > _MAX_ELEMENTS:
+    if count > _MAX_ELEMENTS or (count == 0 and prod(dim for dim in shape if dim) > _MAX_ELEMENTS):
         raise InvalidArgumentError(f"input '{tensor}' has shape {list(shape)}: more elements than can be addressed")
     return count
 

@@ -112,7 +112,7 @@ def test_raw_of_another_size_is_refused(size: int) -> None:
         Tensor.from_raw("x", DATATYPES["FP32"], (2,), bytes(size))
 
 
-@pytest.mark.parametrize("shape", [(-1,), (2, -3), (1,) * 65, (2**40, 2**40)])
+@pytest.mark.parametrize("shape", [(-1,), (2, -3), (1,) * 65, (2**40, 2**40), (0, 2**62), (2**59,)])
 def test_shapes_nobody_can_hold_are_refused_before_anything_is_allocated(shape: tuple[int, ...]) -> None:
     with pytest.raises(InvalidArgumentError, match="'x'"):
         element_count(shape, "x")
