@@ -13,6 +13,7 @@ import orjson
 
 from ..errors import InternalError, InvalidArgumentError, UnsupportedError
 from ..tensor import Datatype, Parameters, Tensor, array_from_json, array_to_json, element_count, lookup_datatype
+from ..tensor.packing import counts_characters
 from ..tensor.tensor import Buffer
 from .binary_form import BinaryCursor, OutputForm
 from .infer import InferRequest, InferResponse, RequestedOutput
@@ -104,19 +105,26 @@ def _parameters(value: object) -> Parameters:
         return {}
     if not isinstance(value, dict):
         raise _wrong("parameters", "an object", value)
-    for key, parameter in value.items():
+    for parameter in value.values():
         if not isinstance(parameter, (str, int, float)):
-            return _checked_parameters(value, key)
+            return _checked_parameters(value)
     return value
 
 
-def _checked_parameters(value: dict[str, Any], odd: str) -> Parameters:
-    """``value`` without the nested ``headers`` that MLServer's clients may echo."""
-    if odd == "headers" and isinstance(value[odd], dict):
-        return _parameters(_without(value, odd))
-    raise InvalidArgumentError(
-        f"parameter '{odd}' has invalid type. It should be either 'int', 'bool', or 'string', got {_came(value[odd])}."
-    )
+def _checked_parameters(value: dict[str, Any]) -> Parameters:
+    """``value`` without what MLServer's clients send along: null for what is not set, and ``headers`` they echo."""
+    kept = {
+        key: parameter
+        for key, parameter in value.items()
+        if parameter is not None and not (key == "headers" and isinstance(parameter, dict))
+    }
+    for key, parameter in kept.items():
+        if not isinstance(parameter, (str, int, float)):
+            raise InvalidArgumentError(
+                f"parameter '{key}' has invalid type. It should be either 'int', 'bool', or 'string', "
+                f"got {_came(parameter)}."
+            )
+    return kept
 
 
 def _flag(value: object, member: str) -> bool:
@@ -181,6 +189,8 @@ def _input(item: Any, binary: BinaryCursor | None) -> Tensor:
     data = item["data"]
     if -1 in shape:
         shape = _resolved(shape, data, name)
+    if datatype.kind == "bytes" and counts_characters(shape, data):
+        shape = (1,)
     return Tensor(
         name,
         datatype.name,

@@ -21,6 +21,7 @@ from ..model import MLModel, has_fast_path, streams
 from ..protocol import InferRequest, InferResponse, ModelMetadata, TensorMetadata, Timings
 from ..protocol.v2_json import read_request
 from ..settings import ModelSettings
+from ..telemetry.context import model_context
 from ..tensor import Tensor
 from ..types import InferenceRequest, InferenceResponse, MetadataTensor, from_public, to_public
 from .handlers import HandlerRequest, HandlerResponse, call_handler, find_handlers
@@ -64,6 +65,10 @@ class ModelHost:
 
     async def load(self) -> ModelFace:
         """Make and load the model. Raises ModelLoadError naming it and the reason."""
+        with model_context(self._settings.name, self._settings.version):
+            return await self._load()
+
+    async def _load(self) -> ModelFace:
         name = self._settings.name
         try:
             self._kind = resolve_class(self._settings)

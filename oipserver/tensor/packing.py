@@ -31,6 +31,16 @@ def as_bytes(element: object) -> bytes:
     return str(element).encode()
 
 
+def counts_characters(shape: tuple[int, ...], data: object) -> bool:
+    """Whether ``data`` is one text and ``shape`` is its length: how clients of MLServer send a text, which is one
+    element however long it is."""
+    if isinstance(data, list) and len(data) == 1:
+        data = data[0]
+    if len(shape) != 1 or shape[0] == 1 or not isinstance(data, (str, bytes)):
+        return False
+    return shape[0] == len(data) or (isinstance(data, str) and shape[0] == len(data.encode(errors="replace")))
+
+
 def pack_bytes(array: np.ndarray[Any, Any]) -> bytes:
     """Pack an array of bytes or text, in row-major order."""
     parts: list[bytes] = []

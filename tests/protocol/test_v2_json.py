@@ -39,7 +39,6 @@ WRONG = [
     ("input is text", b'{"inputs": ["x"]}', "expected a list of objects, got a string"),
     ("id number", body(id=7), "'id': expected a string, got an integer"),
     ("parameters list", body(parameters=[1]), "'parameters': expected an object, got a list"),
-    ("parameter null", body(parameters={"a": None}), "parameter 'a' has invalid type"),
     ("parameter list", body(parameters={"a": [1]}), "parameter 'a' has invalid type"),
     ("headers text list", body(parameters={"headers": ["x"]}), "parameter 'headers' has invalid type"),
     ("binary_data_output text", body(parameters={"binary_data_output": "yes"}), "'binary_data_output'"),
@@ -124,6 +123,24 @@ def test_everything_a_request_can_say_arrives():
 def test_null_for_an_optional_member_is_none_given(absent):
     request, form = read_request(body(**{absent: None}), "m")
     assert (request.id, request.parameters, request.outputs, form) == ("", {}, [], None)
+
+
+def test_null_for_a_parameter_is_none_given():
+    parameters = {"content_type": "np", "headers": None, "b": None}
+    request, _ = read_request(body(parameters=parameters, inputs=[good_input(parameters={"headers": None})]), "m")
+    assert request.parameters == {"content_type": "np"}
+    assert request.inputs[0].parameters is None
+
+
+@pytest.mark.parametrize("length", ["characters", "bytes"])
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_text_whose_shape_is_its_length_is_one_element(length, listed):
+    text = '{"city": "Köln"}'
+    shape = [len(text) if length == "characters" else len(text.encode())]
+    tensor = {"name": "x", "datatype": "BYTES", "shape": shape, "data": [text] if listed else text}
+    request, _ = read_request(body(inputs=[tensor]), "m")
+    assert request.inputs[0].shape == (1,)
+    assert request.inputs[0].array.tolist() == [text.encode()]
 
 
 def test_the_callers_document_is_left_as_it_was():

@@ -8,6 +8,9 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
+# Whose levels in a worker are those in the server: everybody's, ours, and that of models written for MLServer.
+_LOGGERS = ("", "oipserver", "mlserver")
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerOrder:
@@ -29,7 +32,7 @@ class WorkerOrder:
         """What the worker is told first: where it finds modules, what it logs, how often it shows that it lives."""
         return {
             "path": self.path,
-            "log_levels": {name: logging.getLogger(name).getEffectiveLevel() for name in ("", "oipserver")},
+            "log_levels": {name: logging.getLogger(name).getEffectiveLevel() for name in _LOGGERS},
             "beat": self.heartbeat_timeout / 4,
         }
 

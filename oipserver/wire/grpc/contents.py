@@ -8,6 +8,7 @@ import numpy as np
 
 from ...errors import InvalidArgumentError
 from ...tensor import Datatype, Tensor, element_count
+from ...tensor.packing import counts_characters
 from .pb.inference_pb2 import InferTensorContents
 
 #: The field that holds the elements of a datatype; FP16 and BF16 have none.
@@ -61,6 +62,8 @@ def read_contents(
                 f"'{_FIELD_DATATYPES[descriptor.name]}', expected datatype '{datatype.name}'"
             )
     values = getattr(contents, field)
+    if field == "bytes_contents" and len(values) == 1 and counts_characters(shape, values[0]):
+        shape = (1,)
     expected = element_count(shape, name)
     if len(values) != expected:
         raise InvalidArgumentError(

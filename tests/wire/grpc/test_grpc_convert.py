@@ -281,3 +281,16 @@ def test_mistakes_have_a_code_and_a_text(data: bytes, kind: type[OIPError], text
 def test_no_message_makes_anything_but_an_oip_error(data: bytes) -> None:
     with suppress(OIPError):
         assert parse_infer(data).model_name
+
+
+def test_raw_data_may_come_with_empty_contents() -> None:
+    raw = np.ones(2, np.float32).tobytes()
+    parsed = parse_infer(request({**FP32_PAIR, "contents": InferTensorContents()}, raw=[raw]))
+    assert parsed.inputs[0].array.tolist() == [1, 1]
+
+
+def test_a_text_whose_shape_is_its_length_is_one_element() -> None:
+    contents = InferTensorContents(bytes_contents=[b'{"a": 1}'])
+    parsed = parse_infer(request({"name": "a", "datatype": "BYTES", "shape": [8], "contents": contents}))
+    assert parsed.inputs[0].shape == (1,)
+    assert parsed.inputs[0].array.tolist() == [b'{"a": 1}']
