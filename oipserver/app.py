@@ -16,13 +16,14 @@ from pathlib import Path
 from . import __version__
 from .errors import ModelLoadError, OIPError
 from .executor.pool import PoolManager
-from .plane import CachedDataPlane, ControlPlane, DataPlane, ResponseCache
+from .plane import CachedDataPlane, ControlPlane, DataPlane, ResponseCache, TracedDataPlane
 from .protocol import ModelState, ServerMetadata
 from .registry import ModelRegistry, ServableBuilder
 from .repository import model_repository
 from .runtime import mlserver_alias
 from .settings import ModelSettings, Settings
 from .telemetry.metrics import Metrics
+from .telemetry.tracing import Tracing
 from .wire.grpc import GrpcServer
 from .wire.metrics import MetricsServer
 from .wire.rest import RestServer
@@ -91,11 +92,9 @@ class Server:
         version = settings.server_version or __version__
         metadata = ServerMetadata(settings.server_name, version, (*EXTENSIONS, *settings.extensions))
         cache = ResponseCache(settings.cache_size, settings.cache_max_bytes) if settings.cache_enabled else None
-        data = (
-            CachedDataPlane(self._registry, metadata, self._is_ready, cache)
-            if cache
-            else DataPlane(self._registry, metadata, self._is_ready)
-        )
+        address = settings.tracing_server
+        self._tracing = Tracing(address, settings.server_name, version) if address else None
+        data = self._data_plane(metadata, cache)
         control = ControlPlane(self._registry, self._repository, settings.model_control_mode)
         self._metrics = Metrics(settings, self._registry) if settings.metrics_endpoint else None
         if self._metrics and cache:
@@ -106,6 +105,12 @@ class Server:
         self._grpc = GrpcServer(data, control, settings, observer=observers[1])
         self._metrics_server = MetricsServer(page, settings) if page else None
         self._scan_problems: list[str] = []
+
+    def _data_plane(self, metadata: ServerMetadata, cache: ResponseCache | None) -> DataPlane:
+        """The data plane with what is asked for around it, and nothing else."""
+        common = (self._registry, metadata, self._is_ready)
+        data = CachedDataPlane(*common, cache) if cache else DataPlane(*common)
+        return TracedDataPlane(*common, data, self._tracing) if self._tracing else data
 
     def _go(self, state: ServerState) -> None:
         if state not in _TRANSITIONS[self._state]:
@@ -204,6 +209,8 @@ class Server:
         await self._pools.close()
         if self._metrics_server:
             await self._metrics_server.stop()
+        if self._tracing:
+            await asyncio.to_thread(self._tracing.close)
         self._go(ServerState.STOPPED)
 
 

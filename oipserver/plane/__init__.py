@@ -6,5 +6,6 @@ from .cache import ResponseCache
 from .cached import CachedDataPlane
 from .control import ControlPlane
 from .data import DataPlane
+from .traced import TracedDataPlane
 
-__all__ = ["CachedDataPlane", "ControlPlane", "DataPlane", "ResponseCache"]
+__all__ = ["CachedDataPlane", "ControlPlane", "DataPlane", "ResponseCache", "TracedDataPlane"]

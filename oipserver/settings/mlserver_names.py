@@ -12,7 +12,6 @@ SERVER: dict[str, str] = {
     "kafka_servers": _KAFKA,
     "kafka_topic_input": _KAFKA,
     "kafka_topic_output": _KAFKA,
-    "tracing_server": "this server exports no traces",
     "_custom_rest_server_settings": "the REST server is set by this server's own settings",
     "_custom_metrics_server_settings": "the metrics server is set by this server's own settings",
     "_custom_grpc_server_settings": "the gRPC server is set by this server's own settings",

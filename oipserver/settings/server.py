@@ -114,3 +114,6 @@ class Settings(BaseModel):
     )
     metrics_endpoint: str | None = Field("/metrics", description="Path of the metrics; none: no metrics at all.")
     metrics_rest_server_prefix: str = Field("rest_server", description="Prefix of the REST server's metric names.")
+    tracing_server: str | None = Field(
+        None, description="OpenTelemetry collector (OTLP over gRPC, host:port) that gets spans; none: no tracing."
+    )

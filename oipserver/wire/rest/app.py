@@ -44,7 +44,14 @@ def create_app(
 
     ``metrics_page`` returns the metrics' text and its content type, and is served at ``settings.metrics_endpoint``.
     """
-    app = FastAPI(title=settings.server_name, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title=settings.server_name,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        # The server has metrics and spans of its own. Releases of FastAPI without any ignore this.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
     handler = handler or InferHandler(data_plane, settings)
     infer = AsgiInfer(handler, settings.http_max_body_bytes)
     stream = AsgiInferStream(data_plane, handler, settings)
