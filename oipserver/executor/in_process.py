@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from contextvars import copy_context
 
 from ..protocol import InferRequest, InferResponse
 from ..runtime import ModelFace, ModelHost
@@ -37,9 +38,11 @@ class InProcessExecutor(Executor):
         self._slots = _ASYNC_SLOTS
         self._mean_ns = float(INLINE_LIMIT_NS) * 2  # unknown: assume slow until measured
         self._threads: ThreadPoolExecutor | None = None
+        self._context = copy_context()
 
     async def load(self) -> ModelFace:
         with model_context(self._name, self._version):
+            self._context = copy_context()
             face = await self._host.load()
         self._fast = face.fast
         if face.fast:
@@ -102,8 +105,8 @@ class InProcessExecutor(Executor):
                 yield piece
 
     def _infer_now(self, request: InferRequest) -> InferResponse:
-        with model_context(self._name, self._version):
-            return self._host.infer_now(request)
+        # A copy: what the model's code sets in it ends with the call.
+        return self._context.copy().run(self._host.infer_now, request)
 
     async def call_handler(self, request: HandlerRequest) -> HandlerResponse:
         with model_context(self._name, self._version):

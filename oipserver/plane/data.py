@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from time import monotonic_ns
+from typing import Any
 
 from ..protocol import InferRequest, InferResponse, ModelMetadata, ServerMetadata
 from ..registry import ModelRegistry, Servable
@@ -85,11 +86,31 @@ class DataPlane:
     # -- inference -----------------------------------------------------------------------------------------------
 
     async def infer(self, request: InferRequest) -> InferResponse:
-        """Answer one request; nothing suspends where the model runs inline. Raises OIPError."""
+        """Answer one request. Raises OIPError."""
+        answer = self.begin(request)
+        return answer if isinstance(answer, InferResponse) else await answer
+
+    def begin(self, request: InferRequest) -> InferResponse | Coroutine[Any, Any, InferResponse]:
+        """Answer one request here and now where its model runs inline; else return what is to be awaited, at once, for
+        its answer. On the loop. Raises OIPError."""
         received = self._clock()
         servable = self._registry.acquire(request.model_name, request.model_version)
         try:
             servable.check(request)
+            response = servable.scheduler.submit_now(request, received)
+            if response is None:
+                return self._wait(servable, request, received)
+            return self._finish(servable, request, response)
+        except BaseException:
+            servable.statistics.record_failure(self._clock() - received)
+            raise
+        finally:
+            servable.release()
+
+    async def _wait(self, servable: Servable, request: InferRequest, received: int) -> InferResponse:
+        """Answer a request that cannot be answered at once."""
+        servable.acquire()  # a lease of its own: a coroutine that never starts gives none back
+        try:
             response = await servable.scheduler.submit(request, received)
             return self._finish(servable, request, response)
         except BaseException:

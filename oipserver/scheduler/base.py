@@ -28,6 +28,10 @@ class Scheduler(ABC):
     def stream(self, request: InferRequest, received: int) -> AsyncIterator[InferResponse]:
         """Run ``request`` and yield its answers as they come."""
 
+    def submit_now(self, request: InferRequest, received: int) -> InferResponse | None:
+        """Run ``request`` on the loop, where nobody has to wait for it; None where ``submit`` is needed."""
+        return None
+
     def submit_here(self, request: InferRequest, received: int) -> InferResponse | None:
         """Run ``request`` in the calling thread, which need not be the loop's; None where that is not possible now."""
         return None

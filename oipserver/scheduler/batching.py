@@ -66,6 +66,9 @@ class BatchScheduler(DirectScheduler):
         )
         self._running: set[Batch] = set()
 
+    def _capacity(self) -> int:
+        return self._executor.slots  # what would wait in the executor could still join a batch
+
     def loaded(self, face: ModelFace) -> None:
         super().loaded(face)
         self._model_sees_headers = not face.fast
@@ -98,6 +101,13 @@ class BatchScheduler(DirectScheduler):
             return await self._together(request, received)
         finally:
             crowd.leave(self._clock() if crowd.present > 1 else 0)
+
+    def submit_now(self, request: InferRequest, received: int) -> InferResponse | None:
+        crowd = self._crowd
+        if crowd.present or crowd.lately(received) or not self._executor.runs_inline:
+            return None
+        self._require_available()
+        return self._run_here(request, received) if self._may_run_now(request, received) else None
 
     def submit_here(self, request: InferRequest, received: int) -> InferResponse | None:
         # In company a batch is worth more than the hop to the loop that it costs.

@@ -39,7 +39,7 @@ class DirectScheduler(Scheduler):
         self._queueing = policy
         self._clock = clock
         self._queue = RequestQueue(name, policy.max_queue_size, policy.priority_levels)
-        self._slots = Slots(lambda: executor.slots, self._freed)
+        self._slots = Slots(self._capacity, self._freed)
         self._has_rows = True
         self._closed = False
 
@@ -51,6 +51,10 @@ class DirectScheduler(Scheduler):
         # Where the metadata tells that the first dimension is not the batch's, a request counts as one inference.
         self._has_rows = all(tensor.shape[:1] == (-1,) for tensor in face.metadata.inputs)
 
+    def _capacity(self) -> int:
+        """How many requests the executor may have at once."""
+        return self._executor.slots + self._executor.ahead
+
     def slots_changed(self) -> None:
         if reason := self._executor.unavailable_reason:
             self._fail_queued(self._unavailable(reason))
@@ -61,7 +65,7 @@ class DirectScheduler(Scheduler):
         self._closed = True
         self._fail_queued(self._unavailable("it is being unloaded"))
 
-    # -- the three ways in ---------------------------------------------------------------------------------------------
+    # -- the ways in ---------------------------------------------------------------------------------------------------
 
     async def submit(self, request: InferRequest, received: int) -> InferResponse:
         self._require_available()
@@ -69,10 +73,15 @@ class DirectScheduler(Scheduler):
             await self._turn(request, received)
         return await self._alone(request, received)
 
+    def submit_now(self, request: InferRequest, received: int) -> InferResponse | None:
+        return self.submit_here(request, received) if self._executor.runs_inline else None
+
     def submit_here(self, request: InferRequest, received: int) -> InferResponse | None:
         self._require_available()
-        if not self._slots.try_acquire():
-            return None
+        return self._run_here(request, received) if self._slots.try_acquire() else None
+
+    def _run_here(self, request: InferRequest, received: int) -> InferResponse | None:
+        """Run ``request`` in the calling thread and the slot that it holds, and give the slot back."""
         try:
             dispatched = self._clock()
             if request.deadline is not None and dispatched >= request.deadline:
@@ -205,7 +214,7 @@ class DirectScheduler(Scheduler):
 
     def _stamp(self, request: InferRequest, response: InferResponse, received: int, dispatched: int) -> None:
         timings = _timings(response)
-        timings.received, timings.dispatched = received, dispatched
+        timings.received, timings.dispatched = received, max(dispatched, timings.dispatched)
         timings.finished = self._clock()
         self._statistics.record_execution(self._rows(request), timings)
 

@@ -173,8 +173,12 @@ class RestConnection(HttpConnection):
             cycle.started = perf_counter()
             door.observer.started()
         name, version = cycle.target
-        task = run_eagerly(door.handler.handle(name, version, cycle.headers, cycle.take_body()), self.loop)
         self._running = cycle
+        reply = door.handler.begin(name, version, cycle.headers, cycle.take_body())
+        if type(reply) is Reply:
+            self._answer(cycle, reply)
+            return
+        task = run_eagerly(reply, self.loop)
         if task.done():
             self._done(cycle, task)
         else:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Coroutine
 from functools import lru_cache
+from typing import Any
 from urllib.parse import unquote
 
 from ...errors import InvalidArgumentError, NotFoundError, OIPError, UnsupportedError
@@ -25,6 +27,7 @@ _log = logging.getLogger(__name__)
 _PREFIX = b"/v2/models/"
 _SUFFIX = b"/infer"
 _JSON_START = 64  # bytes in which JSON shows its first brace
+ReadHeaders = dict[bytes, bytes]
 READ_HEADERS = frozenset({b"content-encoding", b"accept-encoding", b"inference-header-content-length", b"content-type"})
 
 
@@ -56,29 +59,63 @@ class InferHandler:
 
     async def handle(self, name: str, version: str, headers: RawHeaders, body: Buffer) -> Reply:
         """The reply to an infer request. Raises nothing but cancellation."""
+        reply = self.begin(name, version, headers, body)
+        return reply if isinstance(reply, Reply) else await reply
+
+    def begin(self, name: str, version: str, headers: RawHeaders, body: Buffer) -> Reply | Coroutine[Any, Any, Reply]:
+        """The reply to an infer request that has nothing to wait for; else what is to be awaited, at once, for it.
+
+        Must be called on the loop. Nothing raises anything but cancellation.
+        """
+        read = {key: value for key, value in headers if key in READ_HEADERS}
+        if b"content-encoding" in read:
+            return self._decompress(name, version, headers, read, body)
+        return self._begin(name, version, headers, read, body)
+
+    def _begin(
+        self, name: str, version: str, headers: RawHeaders, read: ReadHeaders, body: Buffer
+    ) -> Reply | Coroutine[Any, Any, Reply]:
         try:
-            read = {key: value for key, value in headers if key in READ_HEADERS}
-            request, form = await self.read(name, version, headers, read, body)
-            response = await self._data_plane.infer(request)
-            buffers, length = write_buffers(response, form, nan_as_null=self._nan_as_null)
-            reply = Reply(200, _reply_headers(response, length), buffers)
-            accept = read.get(b"accept-encoding")
-            return reply if accept is None or not self._gzip else await _compress(reply, accept)
-        except UnsupportedError as error:
-            return error_reply(error, ACCEPTED if b"content-encoding" in read else ())
-        except OIPError as error:
-            return error_reply(error)
-        except Exception:
-            _log.exception("an infer request for model '%s' failed", name)
-            return message_reply(500, INTERNAL_MESSAGE)
+            request, form = self._parse(name, version, headers, read, body)
+            response = self._data_plane.begin(request)
+            if not isinstance(response, InferResponse):
+                return self._wait(response, form, name, read)
+            reply = self._reply(response, form)
+        except Exception as error:
+            return _failure(error, name, read)
+        encoding = self._encoding(reply, read)
+        return reply if encoding is None else _compress(reply, encoding, name, read)
+
+    async def _decompress(self, name: str, version: str, headers: RawHeaders, read: ReadHeaders, body: Buffer) -> Reply:
+        try:
+            body = await decompressed(body, read[b"content-encoding"], self._limit)
+        except Exception as error:
+            return _failure(error, name, read)
+        reply = self._begin(name, version, headers, read, body)
+        return reply if isinstance(reply, Reply) else await reply
+
+    async def _wait(
+        self, response: Awaitable[InferResponse], form: OutputForm | None, name: str, read: ReadHeaders
+    ) -> Reply:
+        try:
+            reply = self._reply(await response, form)
+        except Exception as error:
+            return _failure(error, name, read)
+        encoding = self._encoding(reply, read)
+        return reply if encoding is None else await _compress(reply, encoding, name, read)
 
     async def read(
-        self, name: str, version: str, headers: RawHeaders, read: dict[bytes, bytes], body: Buffer
+        self, name: str, version: str, headers: RawHeaders, read: ReadHeaders, body: Buffer
     ) -> tuple[InferRequest, OutputForm | None]:
         """The request in ``body``; ``read`` holds the headers that say how to read it. Raises OIPError."""
-        check_model_name(name)
         if b"content-encoding" in read:
             body = await decompressed(body, read[b"content-encoding"], self._limit)
+        return self._parse(name, version, headers, read, body)
+
+    def _parse(
+        self, name: str, version: str, headers: RawHeaders, read: ReadHeaders, body: Buffer
+    ) -> tuple[InferRequest, OutputForm | None]:
+        check_model_name(name)
         view = HeaderView(headers)
         size = len(body)
         header = read.get(b"inference-header-content-length")
@@ -91,6 +128,17 @@ class InferHandler:
         if length == 0:
             return read_raw_request(body, self._data_plane.model_metadata(name, version), version, view)
         return read_binary_request(body, length, name, version, view)
+
+    def _reply(self, response: InferResponse, form: OutputForm | None) -> Reply:
+        buffers, length = write_buffers(response, form, nan_as_null=self._nan_as_null)
+        return Reply(200, _reply_headers(response, length), buffers)
+
+    def _encoding(self, reply: Reply, read: ReadHeaders) -> bytes | None:
+        """How ``reply`` is to be compressed, if at all."""
+        accept = read.get(b"accept-encoding")
+        if accept is None or not self._gzip or reply.size < MIN_SIZE:
+            return None
+        return choose_encoding(accept)
 
     def refuse_size(self, size: int) -> Reply:
         """The reply to a body of ``size`` bytes or more, which is too large to be read at all."""
@@ -120,11 +168,18 @@ def _reply_headers(response: InferResponse, length: int | None) -> Headers:
     return headers + safe_headers(response.headers) if response.headers else headers
 
 
-async def _compress(reply: Reply, accept: bytes) -> Reply:
-    if reply.size < MIN_SIZE:
-        return reply
-    encoding = choose_encoding(accept)
-    if encoding is None:
-        return reply
-    body = await compressed(reply.buffers, encoding)
+def _failure(error: Exception, name: str, read: ReadHeaders) -> Reply:
+    """The reply that tells ``error``; what nobody expected is logged, and the client told no more than that."""
+    if isinstance(error, OIPError):
+        unknown_encoding = isinstance(error, UnsupportedError) and b"content-encoding" in read
+        return error_reply(error, ACCEPTED if unknown_encoding else ())
+    _log.error("an infer request for model '%s' failed", name, exc_info=error)
+    return message_reply(500, INTERNAL_MESSAGE)
+
+
+async def _compress(reply: Reply, encoding: bytes, name: str, read: ReadHeaders) -> Reply:
+    try:
+        body = await compressed(reply.buffers, encoding)
+    except Exception as error:
+        return _failure(error, name, read)
     return Reply(reply.status, (*reply.headers, (b"content-encoding", encoding), (b"vary", b"Accept-Encoding")), [body])

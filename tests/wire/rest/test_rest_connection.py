@@ -105,13 +105,13 @@ def test_a_large_body_arrives_whole_and_the_connection_goes_on(split):
 def test_a_large_body_is_received_with_its_binary_data_aligned():
     async def test(client, server, port):
         seen = []
-        handle = server._door.handler.handle
+        begin = server._door.handler.begin
 
         def noting(name, version, headers, body):
             seen.append(np.frombuffer(body, np.uint8)[len(text) :].ctypes.data % 64)
-            return handle(name, version, headers, body)
+            return begin(name, version, headers, body)
 
-        server._door.handler.handle = noting
+        server._door.handler.begin = noting
         text = b'{"inputs": [{"name": "x", "shape": [1], "datatype": "INT8", "data": [1]}]}'
         client.send(post(INFER, text + bytes(100_000), f"Inference-Header-Content-Length: {len(text)}"))
         assert b"unexpected additional input data" in (await client.answer())[2]
