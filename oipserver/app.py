@@ -16,7 +16,15 @@ from pathlib import Path
 from . import __version__
 from .errors import ModelLoadError, OIPError
 from .executor.pool import PoolManager
-from .plane import CachedDataPlane, ControlPlane, DataPlane, ResponseCache, TracedDataPlane
+from .plane import (
+    AnnotatedDataPlane,
+    CachedDataPlane,
+    CloudEvents,
+    ControlPlane,
+    DataPlane,
+    ResponseCache,
+    TracedDataPlane,
+)
 from .protocol import ModelState, ServerMetadata
 from .registry import ModelRegistry, ServableBuilder
 from .repository import model_repository
@@ -110,7 +118,13 @@ class Server:
         """The data plane with what is asked for around it, and nothing else."""
         common = (self._registry, metadata, self._is_ready)
         data = CachedDataPlane(*common, cache) if cache else DataPlane(*common)
-        return TracedDataPlane(*common, data, self._tracing) if self._tracing else data
+        if self._tracing:
+            data = TracedDataPlane(*common, data, self._tracing)
+        settings = self._settings
+        if settings.generate_ids or settings.cloudevents_enabled:
+            events = CloudEvents(settings.server_name) if settings.cloudevents_enabled else None
+            data = AnnotatedDataPlane(*common, data, generate_ids=settings.generate_ids, events=events)
+        return data
 
     def _go(self, state: ServerState) -> None:
         if state not in _TRANSITIONS[self._state]:

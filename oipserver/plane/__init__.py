@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from .annotated import AnnotatedDataPlane, CloudEvents
 from .cache import ResponseCache
 from .cached import CachedDataPlane
 from .control import ControlPlane
 from .data import DataPlane
 from .traced import TracedDataPlane
 
-__all__ = ["CachedDataPlane", "ControlPlane", "DataPlane", "ResponseCache", "TracedDataPlane"]
+__all__ = [
+    "AnnotatedDataPlane",
+    "CachedDataPlane",
+    "CloudEvents",
+    "ControlPlane",
+    "DataPlane",
+    "ResponseCache",
+    "TracedDataPlane",
+]

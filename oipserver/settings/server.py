@@ -114,6 +114,10 @@ class Settings(BaseModel):
     )
     metrics_endpoint: str | None = Field("/metrics", description="Path of the metrics; none: no metrics at all.")
     metrics_rest_server_prefix: str = Field("rest_server", description="Prefix of the REST server's metric names.")
+    generate_ids: bool = Field(False, description="Give requests without an id one, which the answer then has too.")
+    cloudevents_enabled: bool = Field(
+        False, description="CloudEvents headers (Ce-Id, Ce-Type, ...) for models and on answers, in MLServer's names."
+    )
     tracing_server: str | None = Field(
         None, description="OpenTelemetry collector (OTLP over gRPC, host:port) that gets spans; none: no tracing."
     )
