@@ -44,9 +44,10 @@ SURFACE = {
     "mlserver.repository.load": "load_model_settings",
     "mlserver.version": "__version__",
     "mlserver.codecs": (
-        "NumpyCodec NumpyRequestCodec PandasCodec StringCodec StringRequestCodec Base64Codec DatetimeCodec RequestCodec "
-        "InputCodec InputCodecLike RequestCodecLike CodecError register_input_codec register_request_codec decode_args "
-        "has_decoded get_decoded get_decoded_or_raw DecodedParameterName encode_inference_response "
+        "NumpyCodec NumpyRequestCodec PandasCodec StringCodec StringRequestCodec Base64Codec DatetimeCodec "
+        "RequestCodec InputCodec InputCodecLike RequestCodecLike CodecError register_input_codec "
+        "register_request_codec decode_args has_decoded get_decoded get_decoded_or_raw DecodedParameterName "
+        "encode_inference_response "
         "encode_response_output decode_request_input decode_inference_request"
     ),
     "mlserver.codecs.base": (

@@ -16,7 +16,7 @@ from oipserver.settings import Settings
 from oipserver.telemetry.context import model_context
 from oipserver.telemetry.logs import JsonFormatter, configure_logging
 
-NAMES = ("", "oipserver", "uvicorn", "uvicorn.error", "uvicorn.access", "grpc", "oipserver.quiet")
+NAMES = ("", "oipserver", "mlserver", "uvicorn", "uvicorn.error", "uvicorn.access", "grpc", "oipserver.quiet")
 
 
 @pytest.fixture(autouse=True)
