@@ -46,9 +46,10 @@ def some_rows() -> np.ndarray:
     return np.random.default_rng().random((random.randint(1, 4), 16), dtype=np.float32)
 
 
-def may_be_missing(model: str, status: int) -> bool:
-    """``fickle`` is unloaded now and then: not found is then the right answer."""
-    return model == "fickle" and status == 404
+def may_be_missing(model: str, status: int, content: bytes) -> bool:
+    """``fickle`` is unloaded now and then, and its loads are not repeated when their worker is killed: then it is
+    rightly not found, or told to have failed."""
+    return model == "fickle" and (status == 404 or (status == 503 and b"has no available versions" in content))
 
 
 async def rest_client(address: str, models: list[str], stop: asyncio.Event, ledger: Ledger) -> None:
@@ -80,7 +81,7 @@ def judge(ledger: Ledger, model: str, x: np.ndarray, status: int, headers: Mappi
     if status in (429, 503) and "Retry-After" in headers:
         ledger.count("refused", model)
         return
-    if may_be_missing(model, status):
+    if may_be_missing(model, status, content):
         ledger.count("missing", model)
         return
     if status != 200:
