@@ -25,7 +25,6 @@ from oipserver.errors import InvalidArgumentError, InvalidModelURI, ModelNotFoun
 from oipserver.model import MLModel
 from oipserver.types import InferenceRequest, InferenceResponse, Parameters
 
-
 LOGGERS = ("", "oipserver", "mlserver", "uvicorn", "uvicorn.error", "uvicorn.access", "grpc")
 
 
