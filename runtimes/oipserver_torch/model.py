@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from oipserver_frameworks import Artefact, find_artefact, import_framework
+from oipserver_frameworks.torch_failures import run_failure
 
 from oipserver import MLModel, ModelSettings, Tensor
 from oipserver.errors import InvalidArgumentError
 from oipserver.types import MetadataModelResponse
 
-from .failures import run_failure
 from .options import TorchOptions, chosen_device, read_options
 from .program import Program, load_program
 from .tensors import from_torch, named, to_torch
