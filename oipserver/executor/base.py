@@ -15,11 +15,11 @@ class Executor(ABC):
     """One loaded model version and the place where it runs.
 
     ``load`` once, then any number of ``execute`` and ``stream``, then ``unload`` once. The scheduler sees to it that at
-    most ``slots`` executions are under way. A cancelled ``execute`` or a closed ``stream`` stops waiting at once; the
-    model's code is told where it can be.
+    most ``slots`` executions, or ``slots + ahead``, are under way. A cancelled ``execute`` or a closed ``stream`` stops
+    waiting at once; the model's code is told where it can be.
     """
 
-    #: Called on the loop whenever ``slots`` or ``unavailable_reason`` changed; the scheduler puts itself here.
+    #: Called on the loop whenever ``slots``, ``ahead`` or ``unavailable_reason`` changed: the scheduler's place.
     changed: Callable[[], None] = staticmethod(lambda: None)
 
     @abstractmethod
@@ -34,6 +34,11 @@ class Executor(ABC):
     @abstractmethod
     def slots(self) -> int:
         """How many executions make sense at once; may change while workers come and go, and is 0 while none lives."""
+
+    @property
+    def ahead(self) -> int:
+        """How many more executions it takes gladly, to begin each without delay; they wait their turn in it."""
+        return 0
 
     @property
     @abstractmethod

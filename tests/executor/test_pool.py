@@ -481,7 +481,8 @@ def test_a_model_that_awaits_gets_more_slots_and_one_that_blocks_does_not(tmp_pa
                 await ask(awaits, how="await", seconds=0.01, path=str(tmp_path / "x"))
                 await ask(blocks)
             assert awaits.slots > 1
-            assert changes == [awaits.slots]
+            assert changes[-1] == awaits.slots
+            assert changes.count(awaits.slots) == 1, "told once"
             assert blocks.slots == 1
 
     asyncio.run(run())

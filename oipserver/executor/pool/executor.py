@@ -64,6 +64,10 @@ class PoolExecutor(Executor):
         return self._model.slots
 
     @property
+    def ahead(self) -> int:
+        return self._model.ahead
+
+    @property
     def unavailable_reason(self) -> str:
         return "it is not loaded" if self._pool is None else self._pool.why_not(self._model)
 

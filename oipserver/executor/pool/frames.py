@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 #: Raised with every change of the frames, so that a worker from another version of the package is told apart.
-PROTOCOL = 1
+PROTOCOL = 2
 
 _HEADER = Struct("<IIQ")  # bytes after this header, kind, id
 _META = Struct("<I")

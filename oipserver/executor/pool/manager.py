@@ -139,6 +139,7 @@ class PoolManager:
                 path=() if key.environment else search_path(),
                 memory=self._memory,
                 heartbeat_timeout=self._settings.worker_heartbeat_timeout,
+                retry=self._settings.worker_retry,
             )
             for _ in range(key.size or self.size)
         ]

@@ -235,6 +235,7 @@ def write_response(response: InferResponse, block: Block, cost: Cost) -> list[An
         _describe(response.outputs),
         response.parameters and write_parameters(response.parameters),
         dict(response.headers) if response.headers else None,
+        timings.dispatched,
         timings.infer_start,
         timings.infer_end,
         cost.busy,
@@ -251,8 +252,8 @@ def read_response(
 ) -> tuple[InferResponse, Cost]:
     """The answer to ``request`` that ``write_response`` was given, and its cost. Raises FrameError."""
     try:
-        _, plan, described, parameters, headers, start, end, busy, waiting = meta
-        timings = Timings(infer_start=int(start), infer_end=int(end))
+        _, plan, described, parameters, headers, taken, start, end, busy, waiting = meta
+        timings = Timings(dispatched=int(taken), infer_start=int(start), infer_end=int(end))
         cost = Cost(int(busy), int(waiting))
         parameters = parameters and read_parameters(parameters)
     except (ValueError, TypeError, AttributeError) as error:

@@ -21,6 +21,7 @@ class WorkerOrder:
     path: tuple[str, ...]  # put before its own sys.path
     memory: int  # bytes of each half of its shared memory
     heartbeat_timeout: float  # seconds
+    retry: bool  # whether calls that were being executed by a worker that died may be run again
 
     def command(self, socket_fd: int, memory_fd: int) -> list[str]:
         """The command line of a worker that inherits these descriptors."""
@@ -29,11 +30,13 @@ class WorkerOrder:
         return [*start, str(socket_fd), str(memory_fd), str(os.getpid())]
 
     def config(self) -> dict[str, Any]:
-        """What the worker is told first: where it finds modules, what it logs, how often it shows that it lives."""
+        """What the worker is told first: where it finds modules, what it logs, how often it shows that it lives,
+        and whether calls may be run again."""
         return {
             "path": self.path,
             "log_levels": {name: logging.getLogger(name).getEffectiveLevel() for name in _LOGGERS},
             "beat": self.heartbeat_timeout / 4,
+            "retry": self.retry,
         }
 
 

@@ -5,22 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from ....errors import Code, InternalError, OIPError
 from ....protocol import InferRequest, InferResponse
-from ....runtime import ModelFace, ModelHost
-from ....settings import ModelSettings
 from ....telemetry.context import model_context
 from .. import messages
 from ..frames import FrameError, Kind, encode
 from ..memory import SharedMemory
 from ..messages import Cost
 from .lease import Credit, Lease
+from .line import QUICK, Line, Waiting
+from .loaded import LoadedModel
 from .meter import metered
 from .outbox import Outbox
 
@@ -29,22 +27,18 @@ _log = logging.getLogger(__name__)
 Reply = tuple[Kind, list[Any], Sequence[bytes | memoryview]]  # kind, metadata and inline data of a frame
 
 
-@dataclass(slots=True)
-class LoadedModel:
-    """A model and the calls of it that are under way."""
-
-    host: ModelHost
-    face: ModelFace
-    settings: ModelSettings
-    threads: ThreadPoolExecutor | None
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
-
-
 class Calls:
-    """Runs calls. A model with the fast path runs at once in the loop's own thread, all others as tasks."""
+    """Runs calls: those of a model with the fast path one after another in the loop's own thread, all others as tasks.
+
+    Answers of quick calls wait for each other and are sent together, unless a call may not be run again: it is answered
+    before the next one begins, so that nothing the next one does can make it look unfinished.
+    """
 
     def __init__(self, memory: SharedMemory, outbox: Outbox, loop: asyncio.AbstractEventLoop) -> None:
         self.models: dict[int, LoadedModel] = {}
+        self.retry = False  # whether the server runs a call again whose worker died
+        self._line = Line(loop, self._run_waiting, self._settle)
+        self._unsettled: list[int] = []  # entries on the board of calls whose answers may not have been sent
         self._memory = memory
         self._outbox = outbox
         self._loop = loop
@@ -63,11 +57,7 @@ class Calls:
         if request is None:
             return
         if model.face.fast and model.threads is None:
-            entry = self._memory.board.begin(id_)
-            reply = self._run_now(model, request)
-            del request
-            self._reply(id_, lease, *reply)
-            self._memory.board.end(entry)
+            self._line.add(Waiting(id_, model, request, lease))
         else:
             self._start(id_, model, lease, partial(self._infer, id_, model, request))
 
@@ -93,6 +83,8 @@ class Calls:
         task = self._tasks.get(id_)
         if task is not None:
             task.cancel()
+        elif (waiting := self._line.remove(id_)) is not None:
+            self._cancelled(waiting)
 
     def credit(self, id_: int, parts: Any, _: memoryview) -> None:
         """The reader of a stream is ready for so many more parts."""
@@ -107,6 +99,9 @@ class Calls:
 
     async def end_of(self, model: LoadedModel) -> None:
         """Stop what still runs of a model that is leaving; its callers have gone before."""
+        for waiting in self._line.of(model):
+            self._line.remove(waiting.id)
+            self._cancelled(waiting)
         tasks = list(model.tasks)
         for task in tasks:
             task.cancel()
@@ -120,7 +115,7 @@ class Calls:
         if model is None:
             self._reply(id_, lease, *_error(Code.UNAVAILABLE, "the model is not loaded in this worker"))
         elif not self._memory.board.vacant:
-            self._reply(id_, lease, *_error(Code.RESOURCE_EXHAUSTED, "this worker executes too many calls; try later"))
+            self._reply(id_, lease, *_too_many())
             model = None
         return model, lease
 
@@ -136,12 +131,43 @@ class Calls:
         self._reply(id_, lease, *reply)
         return None
 
-    def _run_now(self, model: LoadedModel, request: InferRequest) -> Reply:
+    def run_waiting(self) -> None:
+        """Run what was received and waits for this thread."""
+        self._line.move()
+
+    def _run_waiting(self, call: Waiting, taken: int) -> None:
+        model, request = call.model, call.request
+        call.request = None
+        board = self._memory.board
+        if not board.vacant or request is None:
+            self._reply(call.id, call.lease, *_too_many())
+            return
+        self._unsettled.append(board.begin(call.id))
+        reply = self._run_now(model, request, taken)
+        del request
+        self._reply(call.id, call.lease, *reply, later=True)
+        if model.longest > QUICK or model.settings.stateful or not self.retry:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Send the answers that wait, and strike their calls out."""
+        self._outbox.flush()
+        while self._unsettled:
+            self._memory.board.end(self._unsettled.pop())
+
+    def _cancelled(self, call: Waiting) -> None:
+        call.request = None
+        self._reply(call.id, call.lease, *_error(Code.CANCELLED, "the call was cancelled"))
+
+    def _run_now(self, model: LoadedModel, request: InferRequest, taken: int) -> Reply:
         try:
             with model_context(model.settings.name, model.settings.version):
                 response = model.host.infer_now(request)
             timings = response.timings
-            busy = timings.infer_end - timings.infer_start if timings else 0
+            assert timings is not None, "the host stamps every response"
+            timings.dispatched = taken
+            busy = timings.infer_end - timings.infer_start
+            model.took(busy)
             return self._answer(Kind.RESULT, response, Cost(busy))
         except BaseException as error:
             return _failure(model, error)
@@ -229,7 +255,16 @@ class Calls:
                 self._memory.answers.free(start)
             raise InternalError(f"the model's answer cannot be sent: {error}") from None
 
-    def _reply(self, id_: int, lease: Lease, kind: Kind, meta: list[Any], inline: Sequence[bytes | memoryview]) -> None:
+    def _reply(
+        self,
+        id_: int,
+        lease: Lease,
+        kind: Kind,
+        meta: list[Any],
+        inline: Sequence[bytes | memoryview],
+        *,
+        later: bool = False,
+    ) -> None:
         """Send the last frame of a call. Its first item tells whether the request's data is free again."""
         held = lease.held
         meta[0] = not held
@@ -237,7 +272,10 @@ class Calls:
             frame = self._frame(id_, kind, meta, inline)
         except InternalError as error:
             frame = encode(Kind.ERROR, id_, [not held, error.code.value, error.message, None, None])
-        self._outbox.send(frame)
+        if later:
+            self._outbox.put(frame)
+        else:
+            self._outbox.send(frame)
         if held:
             self._late[id_] = lease
             lease.watch()
@@ -249,6 +287,10 @@ class Calls:
 
 def _error(code: Code, message: str, retry_after: float | None = None, status_code: int | None = None) -> Reply:
     return Kind.ERROR, [True, code.value, message, retry_after, status_code], ()
+
+
+def _too_many() -> Reply:
+    return _error(Code.RESOURCE_EXHAUSTED, "this worker executes too many calls; try later")
 
 
 def _failure(model: LoadedModel, error: BaseException) -> Reply:

@@ -9,6 +9,8 @@ import socket
 from collections import deque
 from threading import Lock
 
+_MAX_BUFFERS = 64  # per sendmsg
+
 
 class Outbox:
     """Sends frames, waiting while the socket is full: a worker that is not read has nothing better to do."""
@@ -24,10 +26,20 @@ class Outbox:
     def send(self, frame: bytes) -> None:
         """Send a frame now, or leave it to the thread that is sending already."""
         self._frames.append(frame)
-        self._flush()
+        self.flush()
 
-    def _send(self, frame: bytes) -> None:
-        rest = memoryview(frame)
+    def put(self, frame: bytes) -> None:
+        """Have a frame sent with the next one, or by ``flush``."""
+        self._frames.append(frame)
+
+    def _send(self, frames: list[bytes]) -> None:
+        try:
+            sent = self._socket.sendmsg(frames)
+        except BlockingIOError:
+            sent = 0
+        if sent == sum(map(len, frames)):
+            return
+        rest = memoryview(b"".join(frames))[sent:]
         while rest:
             try:
                 rest = rest[self._socket.send(rest) :]
@@ -37,15 +49,16 @@ class Outbox:
     def post(self, frame: bytes) -> None:
         """Send a frame soon; may be called from a finaliser, wherever it happens to run."""
         self._frames.append(frame)
-        self._loop.call_soon_threadsafe(self._flush)
+        self._loop.call_soon_threadsafe(self.flush)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Send what was put there, or leave it to the thread that is sending already."""
         # Whoever holds the lock sends everything; whoever finds it taken may go, since the holder looks again after
         # giving it back. A finaliser or log line in the middle of a send thus cannot wait for itself.
         while self._frames and self._sending.acquire(blocking=False):
             try:
                 while self._frames:
-                    self._send(self._frames.popleft())
+                    self._send([self._frames.popleft() for _ in range(min(len(self._frames), _MAX_BUFFERS))])
             except OSError:
                 os._exit(1)  # the server is gone
             finally:

@@ -18,7 +18,8 @@ from ....runtime import ModelHost
 from ....settings import ModelSettings
 from ..frames import FrameError, FrameReader, Kind, encode, split
 from ..memory import SharedMemory
-from .calls import Calls, LoadedModel
+from .calls import Calls
+from .loaded import LoadedModel
 from .logs import send_logs, send_metrics
 from .outbox import Outbox
 from .pulse import Pulse
@@ -79,6 +80,7 @@ class WorkerService:
                     raise FrameError(f"a frame of unknown kind {kind}")
                 meta, inline = split(body)
                 handler(id_, meta, inline)
+            self._calls.run_waiting()
         except BaseException as error:
             if not self._over.done():
                 self._over.set_exception(error)
@@ -93,6 +95,7 @@ class WorkerService:
         sys.path[:] = [*meta["path"], *(entry for entry in sys.path if entry not in meta["path"])]
         send_logs(self._outbox, meta["log_levels"])
         send_metrics(self._outbox)
+        self._calls.retry = meta["retry"]
         self._beat()
         Pulse(self._socket, meta["beat"], self._beat, self._loop).start()
 
