@@ -75,16 +75,14 @@ def add_data_routes(app: FastAPI, plane: DataPlane) -> None:
 
 
 def _metadata(metadata: ModelMetadata, versions: list[str]) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    return {
         "name": metadata.name,
         "versions": versions,
         "platform": metadata.platform,
         "inputs": [_tensor(tensor) for tensor in metadata.inputs],
         "outputs": [_tensor(tensor) for tensor in metadata.outputs],
+        "parameters": metadata.parameters or {},
     }
-    if metadata.parameters:
-        told["parameters"] = metadata.parameters
-    return told
 
 
 def _tensor(tensor: TensorMetadata) -> dict[str, Any]:

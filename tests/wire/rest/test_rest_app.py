@@ -37,7 +37,7 @@ ANSWERS = [
     (
         "/v2/models/versioned/versions/v1.0",
         200,
-        {"name": "versioned", "versions": ["v1.0"], "platform": "", "inputs": [], "outputs": []},
+        {"name": "versioned", "versions": ["v1.0"], "platform": "", "inputs": [], "outputs": [], "parameters": {}},
     ),
     (
         "/v2/models/one",
@@ -48,6 +48,7 @@ ANSWERS = [
             "platform": "",
             "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 4]}],
             "outputs": [],
+            "parameters": {},
         },
     ),
     ("/v2/models/nope", 404, {"error": "Request for unknown model: 'nope' is not found"}),
