@@ -140,7 +140,7 @@ async def leak_check(server: ServerProcess, ledger: Ledger) -> None:
     before = await massacre(server, ledger)
     for _ in range(2):
         after = await massacre(server, ledger)
-    assert after <= before + 12, f"{after - before} more files are open after two massacres than after one"
+    assert after <= before + 3, f"{after - before} more files are open after two massacres than after one"
 
 
 @pytest.mark.process

@@ -260,6 +260,40 @@ def test_a_storm_of_deaths_loses_no_request() -> None:
     asyncio.run(run())
 
 
+def test_a_dead_worker_leaves_nothing_to_the_garbage_collector() -> None:
+    def mapped() -> int:
+        return Path("/proc/self/maps").read_text().count("/memfd:oipserver")
+
+    async def run() -> None:
+        async with pool_manager(parallel_workers=2, **KILL_ME) as manager:
+            echo = manager.executor(model_settings("Echo"))
+            await echo.load()
+            kept = await echo.execute(request(np.arange(100_000)))
+            gc.collect()
+            gc.disable()
+            try:
+                before = mapped(), len(os.listdir("/proc/self/fd"))
+                for _ in range(2):  # the second blow hits workers that are starting
+                    dead = manager.pools[0].workers
+                    calls = [asyncio.create_task(echo.execute(request(np.zeros(100_000)))) for _ in range(8)]
+                    await asyncio.sleep(0)
+                    for worker in dead:
+                        os.kill(worker.pid, signal.SIGKILL)
+                    await until(lambda dead=dead: not any(worker.alive for worker in dead))
+                    await until(lambda: len(pids(manager)) == 2)
+                del dead, worker
+                await until(lambda: echo.slots == 2)
+                await asyncio.gather(*calls, return_exceptions=True)
+                del calls
+                assert (kept.outputs[0].array == np.arange(100_000)).all(), "what somebody still reads is still there"
+                del kept
+                await until(lambda: (mapped(), len(os.listdir("/proc/self/fd"))) <= before)
+            finally:
+                gc.enable()
+
+    asyncio.run(run())
+
+
 class SteppedTimers:
     """Time that stands still but for what is slept; keeps what was slept."""
 

@@ -60,3 +60,4 @@ class Answers:
     def close(self) -> None:
         """The worker is gone; views that are still held stay what they are."""
         self._closed = True
+        self._held.clear()

@@ -122,3 +122,8 @@ class Channel:
         self._loop.remove_reader(self._socket)
         self._loop.remove_writer(self._socket)
         self._socket.close()
+        self._on_frame = self._on_broken = _nobody  # whoever holds this channel is not to be held by it
+
+
+def _nobody(*_: object) -> None:
+    """Who is told once nobody listens."""

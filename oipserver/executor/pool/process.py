@@ -55,7 +55,9 @@ class Process:
         self._loop.remove_reader(self._pidfd)
         os.close(self._pidfd)
         self._pidfd = -1
-        self._ended(_how(code))
+        ended = self._ended
+        del self._ended  # whoever holds this process is not to be held by it
+        ended(_how(code))
 
 
 def _how(code: int) -> str:

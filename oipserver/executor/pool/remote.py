@@ -267,7 +267,8 @@ class RemoteWorker:
 
     def trim(self) -> None:
         """Give shared memory that was not used for a while back to the system."""
-        self._memory.requests.trim()
+        if self.alive:
+            self._memory.requests.trim()
 
     def kill(self, reason: str) -> None:
         """End it at once, because of ``reason``."""
@@ -314,9 +315,21 @@ class RemoteWorker:
         if self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
         self.ended.set_result(reason)
+        self._let_go()
+        self._owner.worker_ended(self, calls, executing)
+
+    def _let_go(self) -> None:
+        """Free memory and descriptors now: the garbage collector may not come by for long.
+
+        Tracebacks may still refer to this object, so its memory goes by itself; answers in it that somebody still
+        reads keep it as long as they need it.
+        """
         self._channel.close()
         self._answers.close()
-        self._owner.worker_ended(self, calls, executing)
+        self._handlers.clear()
+        self._loads.clear()
+        self._unloads.clear()
+        del self._memory
 
 
 def _look_at(future: asyncio.Future[Any]) -> None:
