@@ -191,6 +191,16 @@ def test_streaming_over_grpc(stub: Any) -> None:
     assert "".join(StringCodec.decode_output(answer.outputs[0])[0] for answer in answers) == PROMPT
 
 
+def test_streaming_in_mlservers_dialect(serve: Callable[..., ServerProcess]) -> None:
+    server = serve(EXAMPLES / "streaming", "--grpc-stream-dialect", "mlserver")
+    request = ModelInferRequestConverter.from_types(prompt(PROMPT), model_name="text-model", model_version="")
+    with grpc.insecure_channel(server.grpc) as channel:
+        messages = list(dataplane_pb2_grpc.GRPCInferenceServiceStub(channel).ModelStreamInfer(iter([request])))
+    assert {type(message) for message in messages} == {dataplane_pb2.ModelInferResponse}
+    answers = [ModelInferResponseConverter.to_types(message) for message in messages]
+    assert "".join(StringCodec.decode_output(answer.outputs[0])[0] for answer in answers) == PROMPT
+
+
 def test_a_stream_that_fails_says_so(examples: ServerProcess, stub: Any) -> None:
     url = examples.url("/v2/models/text-model/infer_stream")
     events = httpx.post(url, json=prompt("one stop two").dict(), timeout=30).text

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from ...wire.grpc.pb import inference_pb2
@@ -21,7 +22,7 @@ class GRPCInferenceServiceStub:
     ModelReady: Callable[..., Any]
     ModelMetadata: Callable[..., Any]
     ModelInfer: Callable[..., Any]
-    #: Answers with Triton's ModelStreamInferResponse, as this server does.
+    #: Answers are ModelStreamInferResponse, or ModelInferResponse where the server speaks MLServer's dialect.
     ModelStreamInfer: Callable[..., Any]
     RepositoryIndex: Callable[..., Any]
     RepositoryModelLoad: Callable[..., Any]
@@ -33,6 +34,19 @@ class GRPCInferenceServiceStub:
             call = make(
                 f"/{_SERVICE.full_name}/{method.name}",
                 request_serializer=GetMessageClass(method.input_type).SerializeToString,
-                response_deserializer=GetMessageClass(method.output_type).FromString,
+                response_deserializer=_stream_answer if method.server_streaming else _parser(method.output_type),
             )
             setattr(self, method.name, call)
+
+
+def _parser(descriptor: Any) -> Callable[[bytes], Message]:
+    return GetMessageClass(descriptor).FromString
+
+
+def _stream_answer(data: bytes) -> Message:
+    """One answer of a stream, in whichever dialect: only in MLServer's is it a response with outputs of its own."""
+    try:
+        answer = inference_pb2.ModelInferResponse.FromString(data)
+    except DecodeError:
+        return inference_pb2.ModelStreamInferResponse.FromString(data)
+    return answer if answer.outputs else inference_pb2.ModelStreamInferResponse.FromString(data)
