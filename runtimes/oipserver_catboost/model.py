@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
-from oipserver_frameworks import Artefact, Predictor, TableModel, import_framework, thread_share
+from oipserver_frameworks import Artefact, Predictor, TableModel, import_framework, thread_share, threads_for
 
 from oipserver.errors import ModelLoadError
 
@@ -51,7 +51,7 @@ class CatboostModel(TableModel):
         names = self.outputs_known if loss in _CLASSES else ("predict",)
         categories = bool(model.get_cat_feature_indices() or model.get_text_feature_indices())
         return Predictor(
-            functions={name: partial(getattr(model, name), thread_count=thread_share()) for name in names},
+            functions={name: _threaded(getattr(model, name), model.tree_count_) for name in names},
             features=None if categories else len(model.feature_names_),
             feature_names=_given_names(model),
             datatype="FP32",
@@ -75,6 +75,12 @@ def _read(catboost: Any, path: Path) -> tuple[Any, str]:
     model = kind()
     model.load_model(str(path), format=form)
     return model, loss
+
+
+def _threaded(function: Callable[..., Any], trees: int) -> Callable[[Any], Any]:
+    """``function`` with as many threads as the rows it is given are worth."""
+    share = thread_share()
+    return lambda data: function(data, thread_count=threads_for(len(data), trees, share))
 
 
 def _given_names(model: Any) -> tuple[str, ...]:

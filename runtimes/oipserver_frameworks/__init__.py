@@ -6,6 +6,6 @@ from .artefact import Artefact, find_artefact
 from .framework import import_framework
 from .predictor import Predictor
 from .table import TableModel
-from .threads import thread_share
+from .threads import thread_share, threads_for
 
-__all__ = ["Artefact", "Predictor", "TableModel", "find_artefact", "import_framework", "thread_share"]
+__all__ = ["Artefact", "Predictor", "TableModel", "find_artefact", "import_framework", "thread_share", "threads_for"]

@@ -12,6 +12,16 @@ def thread_share() -> int:
     return int(told) if told.isdecimal() and int(told) else _usable_cores()
 
 
+# Measured with 100 trees of depth 6 on two cores: up to 64 rows, the second thread changed nothing for the caller (103
+# against 113 us for one row with XGBoost) and doubled the CPU time; from about 100 rows on it saved up to half.
+_WORTH_THREADS = 8192
+
+
+def threads_for(rows: int, trees: int, share: int) -> int:
+    """How many of ``share`` threads are worth starting to send ``rows`` through ``trees``."""
+    return share if rows * trees >= _WORTH_THREADS else 1
+
+
 def _usable_cores() -> int:
     """Cores this process may use: its affinity mask, or less where its control group has a quota of CPU time."""
     try:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from oipserver_frameworks import Artefact, Predictor, TableModel, import_framework, thread_share
+from oipserver_frameworks import Artefact, Predictor, TableModel, import_framework, thread_share, threads_for
 
 from oipserver.errors import ModelLoadError
 
@@ -65,7 +64,11 @@ class LightGBMModel(TableModel):
         return booster, self._functions(booster)
 
     def _functions(self, booster: Any) -> Functions:
-        predict = partial(booster.predict, num_threads=thread_share())
+        trees, share = booster.num_trees(), thread_share()
+
+        def predict(data: Any) -> Any:
+            return booster.predict(data, num_threads=threads_for(len(data), trees, share))
+
         self._kind = objective = _objective(booster)
         if objective in _MULTI:
             return {"predict": predict, "predict_proba": predict}

@@ -101,8 +101,8 @@ class OnnxModel(MLModel):
         """
         execution, loaded = self._execution, self._loaded
         assert execution is not None and loaded is not None, "load() comes first"  # noqa: PT018
+        names, datatypes = self._graph_names, self._datatypes
         wanted = outputs or self._default
-        names = self._graph_names
         try:
             asked = [names[name] for name in wanted]
         except KeyError as error:
@@ -113,9 +113,8 @@ class OnnxModel(MLModel):
             arrays = execution(asked, inputs)
         except Exception as error:
             raise run_failure(error, self.name, inputs, loaded.graph) from error
-        datatypes = self._datatypes
         return [
-            Tensor.from_array(name, array, datatypes[graph_name])
+            Tensor(name, datatypes[graph_name], array.shape, array)
             for name, graph_name, array in zip(wanted, asked, arrays, strict=True)
         ]
 

@@ -39,7 +39,7 @@ class LoadedGraph:
     """A session, what its graph takes and gives, and where it runs. The thread budget gets its share back with it."""
 
     session: Any
-    run_options: Any | None
+    run_options: Any
     graph: Graph
     provider: str
     instances: int
@@ -89,10 +89,8 @@ def _session_options(ort: Any, options: OnnxOptions, threads: int, model: str) -
     return chosen
 
 
-def _run_options(ort: Any, options: OnnxOptions, model: str) -> Any | None:
-    if not options.run_options:
-        return None
-    chosen = ort.RunOptions()
+def _run_options(ort: Any, options: OnnxOptions, model: str) -> Any:
+    chosen = ort.RunOptions()  # also where nothing is chosen: session.run would make one for each call
     apply_options(chosen, options.run_options, "run_options", model)
     return chosen
 

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import numpy as np
+from oipserver_frameworks import thread_share, threads_for
 
 _BINARY = ("binary:logistic",)
 _MULTI = ("multi:softprob",)
@@ -15,7 +16,7 @@ Array = np.ndarray[Any, Any]
 
 
 class BoosterFunctions:
-    """``predict`` and ``predict_proba`` of one booster. Thread-safe, as XGBoost's in-place prediction is.
+    """``predict`` and ``predict_proba`` of one booster, one call at a time: its number of threads is the booster's.
 
     Its ``kind`` is the class it was saved by; a booster saved by itself is an XGBRegressor, which gives its values as
     they are.
@@ -24,6 +25,9 @@ class BoosterFunctions:
     def __init__(self, xgboost: Any, booster: Any, learner: dict[str, Any]) -> None:
         self._xgboost = xgboost
         self._booster = booster
+        self._trees_in_all = booster.num_boosted_rounds()
+        self._share = thread_share()
+        self._threads = 0
         self._objective: str = learner["objective"]["name"]
         self._in_place = learner["gradient_booster"]["name"] != "gblinear"  # which has no in-place prediction
         attributes = booster.attributes()
@@ -46,7 +50,7 @@ class BoosterFunctions:
         if values.ndim > 1 and values.shape[1] > 1 and self._objective.startswith("binary"):
             return (values > 0.5).astype(np.int64)  # several labels for each row
         if values.ndim > 1:
-            return np.argmax(values, axis=1)
+            return np.asarray(values.argmax(axis=1))
         if self._objective == "multi:softmax":
             return values.astype(np.int64)
         return (values > 0.5).astype(np.int64)
@@ -60,6 +64,10 @@ class BoosterFunctions:
 
     def _values(self, data: Any) -> Array:
         booster = self._booster
+        threads = threads_for(len(data), self._trees_in_all, self._share)
+        if threads != self._threads:
+            booster.set_param({"nthread": threads})
+            self._threads = threads
         if self._in_place:
             return np.asarray(booster.inplace_predict(data, iteration_range=self._trees))
         return np.asarray(booster.predict(self._xgboost.DMatrix(data), iteration_range=self._trees))

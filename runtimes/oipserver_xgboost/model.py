@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, ClassVar
 
-from oipserver_frameworks import Artefact, Predictor, TableModel, import_framework, thread_share
+from oipserver_frameworks import Artefact, Predictor, TableModel, import_framework
 
 from oipserver.errors import ModelLoadError
 
@@ -33,7 +33,6 @@ class XGBoostModel(TableModel):
         xgboost = import_framework("xgboost", _REQUIREMENT, self.name)
         try:
             booster = xgboost.Booster(model_file=str(path))
-            booster.set_param({"nthread": thread_share()})
             learner = json.loads(booster.save_config())["learner"]
         except xgboost.core.XGBoostError as error:
             raise ModelLoadError(
