@@ -16,6 +16,8 @@ from .parser import UsageError, see_help, unknown
 _COMMANDS = {
     "start": "serve the models of a folder, or one .onnx file",
     "models": "list the models of a folder without starting them",
+    "infer": "run a file of requests through a model of a server",
+    "init": "make the folder of a model to start from",
     "config": "show every setting, and where its value comes from",
 }
 

@@ -1,4 +1,4 @@
-"""A data plane that gives requests an id and CloudEvents headers, as MLServer does; both cost, so both are asked for."""
+"""A data plane that gives requests an id and CloudEvents headers, in MLServer's way; off unless asked: both cost."""
 
 from __future__ import annotations
 
