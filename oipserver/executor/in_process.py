@@ -12,7 +12,7 @@ from ..protocol import InferRequest, InferResponse
 from ..runtime import ModelFace, ModelHost
 from ..runtime.handlers import HandlerRequest, HandlerResponse
 from ..settings import ModelSettings
-from ..telemetry.context import model_context
+from ..telemetry.context import enter_model, model_context
 from .base import Executor
 
 # A hop to a thread and back costs 60 to 110 us when the loop is idle: below a few of those, running inline is quicker
@@ -30,24 +30,27 @@ class InProcessExecutor(Executor):
     below INLINE_LIMIT_NS, and in one of ``instances`` threads otherwise; one with ``predict`` is awaited on the loop.
     """
 
+    # Plain attributes, although properties would do: each is read for every request.
+    slots = _ASYNC_SLOTS
+    ahead = 0
+    unavailable_reason = ""
+    runs_inline = False
+
     def __init__(self, settings: ModelSettings) -> None:
         self._host = ModelHost(settings)
         self._name = settings.name
         self._version = settings.version
         self._fast = False
-        self._slots = _ASYNC_SLOTS
         self._mean_ns = float(INLINE_LIMIT_NS) * 2  # unknown: assume slow until measured
         self._threads: ThreadPoolExecutor | None = None
-        self._context = copy_context()
 
     async def load(self) -> ModelFace:
         with model_context(self._name, self._version):
-            self._context = copy_context()
             face = await self._host.load()
         self._fast = face.fast
         if face.fast:
-            self._slots = max(1, face.instances)
-            self._threads = ThreadPoolExecutor(self._slots, thread_name_prefix=f"model-{self._name}")
+            self.slots = max(1, face.instances)
+            self._threads = ThreadPoolExecutor(self.slots, thread_name_prefix=f"model-{self._name}")
         return face
 
     async def unload(self) -> None:
@@ -56,30 +59,20 @@ class InProcessExecutor(Executor):
             await asyncio.to_thread(threads.shutdown, wait=True)
         await self._host.unload()
 
-    @property
-    def slots(self) -> int:
-        return self._slots
-
-    @property
-    def unavailable_reason(self) -> str:
-        return ""
-
-    @property
-    def runs_inline(self) -> bool:
-        return self._fast and self._mean_ns < INLINE_LIMIT_NS
-
     async def execute(self, request: InferRequest) -> InferResponse:
         if not self._fast:
             # A model's own coroutine needs a task of its own, as many libraries do; a wire may have begun without one.
             if isinstance(asyncio.current_task(), asyncio.Task):
                 return await self._predict(request)
             return await asyncio.get_running_loop().create_task(self._predict(request))
-        if self._mean_ns < INLINE_LIMIT_NS:
-            response = self._infer_now(request)
+        # In a copy of the caller's context: what the model's code sets in it ends with the call.
+        run = copy_context().run
+        if self.runs_inline:
+            response = run(self._infer_now, request)
         else:
             assert self._threads is not None, "load() comes first"
             loop = asyncio.get_running_loop()
-            response = await loop.run_in_executor(self._threads, self._infer_now, request)
+            response = await loop.run_in_executor(self._threads, run, self._infer_now, request)
         self._measure(response)
         return response
 
@@ -90,7 +83,7 @@ class InProcessExecutor(Executor):
     def execute_here(self, request: InferRequest) -> InferResponse | None:
         if not self._fast:
             return None
-        response = self._infer_now(request)
+        response = copy_context().run(self._infer_now, request)
         self._measure(response)
         return response
 
@@ -105,8 +98,8 @@ class InProcessExecutor(Executor):
                 yield piece
 
     def _infer_now(self, request: InferRequest) -> InferResponse:
-        # A copy: what the model's code sets in it ends with the call.
-        return self._context.copy().run(self._host.infer_now, request)
+        enter_model(self._name, self._version)
+        return self._host.infer_now(request)
 
     async def call_handler(self, request: HandlerRequest) -> HandlerResponse:
         with model_context(self._name, self._version):
@@ -117,4 +110,5 @@ class InProcessExecutor(Executor):
         assert timings is not None, "the host stamps every response"
         elapsed = timings.infer_end - timings.infer_start
         mean = self._mean_ns
-        self._mean_ns = mean + _WEIGHT * (min(elapsed, _OUTLIER * mean) - mean)
+        self._mean_ns = mean = mean + _WEIGHT * (min(elapsed, _OUTLIER * mean) - mean)
+        self.runs_inline = mean < INLINE_LIMIT_NS

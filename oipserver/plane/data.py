@@ -141,7 +141,7 @@ class DataPlane:
         try:
             servable.check(request)
             async for response in servable.scheduler.stream(request, received):
-                self._name(servable, request, response)
+                response.model_name, response.model_version, response.id = servable.name, servable.version, request.id
                 yield response
             if response is not None:
                 self._finish(servable, request, response)
@@ -152,16 +152,12 @@ class DataPlane:
             servable.release()
 
     def _finish(self, servable: Servable, request: InferRequest, response: InferResponse) -> InferResponse:
-        self._name(servable, request, response)
+        response.model_name, response.model_version, response.id = servable.name, servable.version, request.id
         timings = response.timings
         assert timings is not None, "a scheduler stamps every response"
         timings.finished = self._clock()
         servable.statistics.record_success(timings)
         return response
-
-    @staticmethod
-    def _name(servable: Servable, request: InferRequest, response: InferResponse) -> None:
-        response.model_name, response.model_version, response.id = servable.name, servable.version, request.id
 
 
 def handlers_of(servable: Servable) -> list[HandlerRoute]:

@@ -12,7 +12,16 @@ from typing import Any
 import orjson
 
 from ..errors import InternalError, InvalidArgumentError, UnsupportedError
-from ..tensor import Datatype, Parameters, Tensor, array_from_json, array_to_json, element_count, lookup_datatype
+from ..tensor import (
+    DATATYPES,
+    Datatype,
+    Parameters,
+    Tensor,
+    array_from_json,
+    array_to_json,
+    element_count,
+    lookup_datatype,
+)
 from ..tensor.packing import counts_characters
 from ..tensor.tensor import Buffer
 from .binary_form import BinaryCursor, OutputForm
@@ -20,8 +29,6 @@ from .infer import InferRequest, InferResponse, RequestedOutput
 from .json_text import parse_json
 
 MAX_TENSORS = 4096
-
-_NO_PARAMETERS: Parameters = {}
 
 _ONE_OF = (
     "Input must set only one of the following fields: 'data', 'binary_data_size' in 'parameters', "
@@ -177,28 +184,26 @@ def _outputs(listed: object, form: OutputForm | None) -> tuple[list[RequestedOut
 def _input(item: Any, binary: BinaryCursor | None) -> Tensor:
     name = _name(item, "inputs")
     shape = _shape(item, name)
-    datatype = lookup_datatype(_required(item, "datatype", name), name)
+    told = item.get("datatype")
+    datatype = DATATYPES.get(told) if type(told) is str else None
+    if datatype is None:
+        datatype = lookup_datatype(_required(item, "datatype", name), name)
     given = item.get("parameters")
-    parameters = _parameters(given) if given is not None else _NO_PARAMETERS
-    if "binary_data_size" in parameters:
+    parameters = _parameters(given) if given is not None else None
+    if parameters and "binary_data_size" in parameters:
         return _binary_input(item, name, datatype, shape, parameters, binary)
     if "data" not in item:
-        if "shared_memory_region" in parameters:
+        if parameters and "shared_memory_region" in parameters:
             raise UnsupportedError(f"input '{name}' is in shared memory, which this server does not offer over REST")
         raise InvalidArgumentError(f"{_ONE_OF}no field is set (input '{name}')")
     data = item["data"]
     if -1 in shape:
         shape = _resolved(shape, data, name)
-    if datatype.kind == "bytes" and counts_characters(shape, data):
+    text = datatype.kind == "bytes"
+    if text and counts_characters(shape, data):
         shape = (1,)
-    return Tensor(
-        name,
-        datatype.name,
-        shape,
-        array=array_from_json(data, datatype, shape, name),
-        parameters=parameters or None,
-        text=datatype.kind == "bytes",
-    )
+    array = array_from_json(data, datatype, shape, name)
+    return Tensor(name, datatype.name, shape, array, None, parameters or None, text=text)
 
 
 def _binary_input(
@@ -230,9 +235,11 @@ def _required(item: Mapping[str, Any], member: str, tensor: str) -> object:
 
 def _shape(item: Mapping[str, Any], tensor: str) -> tuple[int, ...]:
     """The shape of an input; it may hold one -1 that its data is to say."""
-    shape = _required(item, "shape", tensor)
-    if not isinstance(shape, list):
-        raise _wrong("shape", f"a list of integers for input '{tensor}'", shape)
+    shape = item.get("shape")
+    if type(shape) is not list:
+        shape = _required(item, "shape", tensor)
+        if not isinstance(shape, list):
+            raise _wrong("shape", f"a list of integers for input '{tensor}'", shape)
     for dim in shape:
         if type(dim) is not int or dim < 0:
             _check_open_dimension(shape, dim, tensor)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..errors import InvalidArgumentError
-from ..protocol import InferRequest, TensorMetadata
+from ..protocol import InferRequest
 from ..runtime import ModelFace
 from ..tensor import Tensor
 
@@ -18,12 +20,23 @@ class InputCheck:
         self._model = face.metadata.name
         inputs = face.metadata.inputs if face.strict else ()
         self._inputs = {tensor.name: tensor for tensor in inputs}
+        self._order = [(tensor.name, tensor.datatype, tensor.shape) for tensor in inputs]
         self._required = frozenset(tensor.name for tensor in inputs if not tensor.optional)
 
     def __call__(self, request: InferRequest) -> None:
         """Raises InvalidArgumentError naming the model, the input, what was expected and what came."""
+        inputs = request.inputs
+        if len(inputs) == len(self._order):  # nearly always all is well, and in order: then none is there twice either
+            for tensor, (name, datatype, shape) in zip(inputs, self._order, strict=True):
+                if tensor.name != name or tensor.datatype != datatype or not _fits(tensor.shape, shape):
+                    break
+            else:
+                return
+        self._find_fault(inputs)
+
+    def _find_fault(self, inputs: Sequence[Tensor]) -> None:
         seen: set[str] = set()
-        for tensor in request.inputs:
+        for tensor in inputs:
             if tensor.name in seen:
                 raise InvalidArgumentError(f"input '{tensor.name}' already exists in request for model '{self._model}'")
             seen.add(tensor.name)
@@ -48,20 +61,19 @@ class InputCheck:
                 f"inference input '{tensor.name}' data-type is '{tensor.datatype}', "
                 f"but model '{self._model}' expects '{expected.datatype}'"
             )
-        if not _fits(tensor.shape, expected):
+        if not _fits(tensor.shape, expected.shape):
             raise InvalidArgumentError(
                 f"unexpected shape for input '{tensor.name}' for model '{self._model}'. "
                 f"Expected {list(expected.shape)}, got {list(tensor.shape)}"
             )
 
 
-def _fits(shape: tuple[int, ...], expected: TensorMetadata) -> bool:
-    wanted = expected.shape
+def _fits(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
     if shape == wanted:
         return True
     if len(shape) != len(wanted):
         return False
-    for got, want in zip(shape, wanted, strict=True):  # a loop, not all(): this is on the hot path  # noqa: SIM110
-        if want not in (-1, got):
+    for got, want in zip(shape, wanted, strict=True):  # a loop, not all(): on the hot path  # noqa: SIM110
+        if got != want and want != -1:
             return False
     return True

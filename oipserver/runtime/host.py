@@ -22,7 +22,6 @@ from ..protocol import InferRequest, InferResponse, ModelMetadata, TensorMetadat
 from ..protocol.v2_json import read_request
 from ..settings import ModelSettings
 from ..telemetry.context import model_context
-from ..tensor import Tensor
 from ..types import InferenceRequest, InferenceResponse, MetadataTensor, from_public, to_public
 from .handlers import HandlerRequest, HandlerResponse, call_handler, find_handlers
 from .resolve import release_class, resolve_class
@@ -145,18 +144,24 @@ class ModelHost:
 
     def infer_now(self, request: InferRequest) -> InferResponse:
         """Answer by the fast path, in the calling thread. Raises OIPError."""
-        model = self.model
+        model, wanted = self._model, request.outputs
+        assert model is not None, "load() comes first"
+        names = [output.name for output in wanted] if wanted else []
         start = monotonic_ns()
         try:
-            outputs = model.infer_tensors(
-                request.inputs, [output.name for output in request.outputs], request.parameters
-            )
+            outputs = model.infer_tensors(request.inputs, names, request.parameters)
         except OIPError:
             raise
         except Exception as error:
             raise self._failure(error) from error
         end = monotonic_ns()
-        return self._response(request, list(outputs), start, end)
+        return InferResponse(
+            request.model_name,
+            outputs if type(outputs) is list else list(outputs),
+            request.model_version,
+            request.id,
+            timings=Timings(infer_start=start, infer_end=end),
+        )
 
     async def infer(self, request: InferRequest) -> InferResponse:
         """Answer by whichever way the model has. Raises OIPError."""
@@ -212,16 +217,6 @@ class ModelHost:
             raise InternalError(f"model '{request.model_name}' returned an unusable tensor: {error.message}") from error
         response.timings = Timings(infer_start=start, infer_end=end)
         return response
-
-    @staticmethod
-    def _response(request: InferRequest, outputs: list[Tensor], start: int, end: int) -> InferResponse:
-        return InferResponse(
-            request.model_name,
-            outputs,
-            request.model_version,
-            request.id,
-            timings=Timings(infer_start=start, infer_end=end),
-        )
 
     def _failure(self, error: Exception) -> OIPError:
         name = self._settings.name

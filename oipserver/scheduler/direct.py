@@ -74,7 +74,10 @@ class DirectScheduler(Scheduler):
         return await self._alone(request, received)
 
     def submit_now(self, request: InferRequest, received: int) -> InferResponse | None:
-        return self.submit_here(request, received) if self._executor.runs_inline else None
+        self._require_available()
+        if not self._executor.runs_inline or not self._slots.try_acquire():
+            return None
+        return self._run_here(request, received)
 
     def submit_here(self, request: InferRequest, received: int) -> InferResponse | None:
         self._require_available()
@@ -213,7 +216,8 @@ class DirectScheduler(Scheduler):
             self._slots.release()
 
     def _stamp(self, request: InferRequest, response: InferResponse, received: int, dispatched: int) -> None:
-        timings = _timings(response)
+        timings = response.timings
+        assert timings is not None, "an executor stamps every response"
         timings.received, timings.dispatched = received, max(dispatched, timings.dispatched)
         timings.finished = self._clock()
         self._statistics.record_execution(self._rows(request), timings)
@@ -248,9 +252,8 @@ class DirectScheduler(Scheduler):
     # -- errors --------------------------------------------------------------------------------------------------------
 
     def _require_available(self) -> None:
-        reason = "it is being unloaded" if self._closed else self._executor.unavailable_reason
-        if reason:
-            raise self._unavailable(reason)
+        if self._closed or self._executor.unavailable_reason:
+            raise self._unavailable("it is being unloaded" if self._closed else self._executor.unavailable_reason)
 
     def _unavailable(self, reason: str) -> UnavailableError:
         return UnavailableError(f"model '{self._name}' is not available: {reason}", retry_after=1.0)

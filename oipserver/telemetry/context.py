@@ -30,6 +30,11 @@ class ModelContext:
 model_context = ModelContext
 
 
+def enter_model(name: str, version: str) -> None:
+    """Say that the rest of this context runs code of the model: for contexts that end with it."""
+    _current.set((name, version))
+
+
 def current_model() -> tuple[str, str]:
     """Name and version of the model whose code is running; both "" outside of any."""
     return _current.get()

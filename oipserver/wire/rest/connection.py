@@ -175,7 +175,7 @@ class RestConnection(HttpConnection):
         name, version = cycle.target
         self._running = cycle
         reply = door.handler.begin(name, version, cycle.headers, cycle.take_body())
-        if type(reply) is Reply:
+        if isinstance(reply, Reply):
             self._answer(cycle, reply)
             return
         task = run_eagerly(reply, self.loop)
