@@ -105,6 +105,8 @@ class Server:
         data = self._data_plane(metadata, cache)
         control = ControlPlane(self._registry, self._repository, settings.model_control_mode)
         self._metrics = Metrics(settings, self._registry) if settings.metrics_endpoint else None
+        if self._metrics:
+            self._metrics.add_pools(lambda: self._pools.pools)
         if self._metrics and cache:
             self._metrics.add_cache(cache)
         page = self._metrics.page if self._metrics else None

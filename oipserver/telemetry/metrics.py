@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Info
@@ -17,6 +17,7 @@ from .cache_metrics import Cache, CacheMetrics
 from .custom import set_sink
 from .custom_metrics import CustomMetrics
 from .model_metrics import ModelMetrics, ServedModel
+from .pool_metrics import PoolMetrics, WorkerPool
 from .server_metrics import GrpcMetrics, RestMetrics
 
 if TYPE_CHECKING:
@@ -52,6 +53,10 @@ class Metrics:
     def add_cache(self, cache: Cache) -> None:
         """Tell of ``cache`` too."""
         self._registry.register(CacheMetrics(cache))
+
+    def add_pools(self, pools: Callable[[], Iterable[WorkerPool]]) -> None:
+        """Tell of worker pools too: those that ``pools`` gives at every look."""
+        self._registry.register(PoolMetrics(pools))
 
     def page(self, accept: str = "") -> tuple[bytes, str]:
         """Body and content type of the page, in the format that the ``accept`` header prefers."""

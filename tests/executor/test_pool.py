@@ -104,6 +104,8 @@ def test_a_request_that_kills_two_workers_is_refused_and_harms_no_other() -> Non
             await until(lambda: executor.slots >= 2)
             seen = first | set(pids(manager))
             assert len(seen) <= 4, "it must not be tried a third time"
+            (pool,) = manager.pools
+            assert (pool.deaths, pool.restarts) == (2, 2)
 
     asyncio.run(run())
 

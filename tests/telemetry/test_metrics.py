@@ -240,3 +240,37 @@ def test_two_servers_in_one_process_do_not_meet() -> None:
     first, second = metrics_of(served()), metrics_of(Model("other"))
     assert "other" not in first.page()[0].decode()
     assert "digits" not in second.page()[0].decode()
+
+
+@dataclass
+class Pool:
+    """What the manager of pools yields, as plain data."""
+
+    name: str
+    workers: list[str]
+    deaths: int = 0
+    restarts: int = 0
+
+
+def test_pools_tell_of_their_workers_while_they_run() -> None:
+    pools = [Pool("default", ["a", "b"], deaths=3, restarts=2), Pool("gid x", []), Pool("gid x", ["c"], deaths=1)]
+    metrics = Metrics(Settings(), [])
+    metrics.add_pools(lambda: pools)
+    body, _ = metrics.page()
+    found = {
+        (sample.name, sample.labels["pool"]): sample.value
+        for family in parse_text(body.decode())
+        for sample in family.samples
+        if "pool" in sample.labels
+    }
+    assert found == {
+        ("oipserver_workers", "default"): 2,
+        ("oipserver_workers", "gid x"): 1,
+        ("oipserver_worker_deaths_total", "default"): 3,
+        ("oipserver_worker_deaths_total", "gid x"): 1,
+        ("oipserver_worker_restarts_total", "default"): 2,
+        ("oipserver_worker_restarts_total", "gid x"): 0,
+    }
+    pools.clear()
+    body, _ = metrics.page()
+    assert b'pool="' not in body

@@ -51,6 +51,16 @@ class Pool:
         return [seat.worker for seat in self._seats if seat.worker is not None and seat.worker.alive]
 
     @property
+    def deaths(self) -> int:
+        """Workers that ended although nobody asked them to, and those that could not be started."""
+        return sum(seat.deaths for seat in self._seats)
+
+    @property
+    def restarts(self) -> int:
+        """Workers started in place of dead ones."""
+        return sum(seat.restarts for seat in self._seats)
+
+    @property
     def waiting(self) -> int:
         """Calls that no worker has now."""
         return self._dispatcher.waiting

@@ -55,6 +55,8 @@ class Seat:
         self._task: asyncio.Task[None] | None = None
         self.worker: RemoteWorker | None = None
         self.failure = ""
+        self.deaths = 0  # of its workers, ever
+        self.restarts = 0  # workers started in place of dead ones, ever
 
     def start(self) -> None:
         """Start filling the seat, anew where it was given up."""
@@ -79,6 +81,7 @@ class Seat:
                 await self._timers.sleep(delay)
             started = self._timers.clock()
             reason = await self._one_worker()
+            self.deaths += 1
             now = self._timers.clock()
             delay = self._backoff.after_death(now, now - started) if self._greeted else None
             pid = self.worker.pid if self.worker is not None else 0
@@ -103,6 +106,7 @@ class Seat:
             self.worker = worker = RemoteWorker(self._order, self._crew)
         except OSError as error:
             return f"could not be started: {error}"
+        self.restarts += self.deaths > 0
         self._crew.seat_changed()
         watchers = [asyncio.create_task(self._bring_up(worker)), asyncio.create_task(self._watch(worker))]
         try:
