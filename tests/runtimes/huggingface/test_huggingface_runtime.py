@@ -109,6 +109,15 @@ class TestText:
         pipeline = transformers.pipeline("text-generation", model=str(folders["text-generation"]))
         assert got == plain(pipeline(["hello world"], max_new_tokens=3, do_sample=False))
 
+    def test_question_answering(self, tmp_path: Path) -> None:
+        if "question-answering" not in transformers.pipelines.SUPPORTED_TASKS:
+            pytest.skip(f"transformers {transformers.__version__} answer no questions: pip install 'transformers<5'")
+        folder = bert("QuestionAnswering", tmp_path)
+        served = hosted({"question-answering": folder}, "question-answering")
+        (got,) = answer(served.ask(text("question", "who is the film"), text("context", "hello world good film")))
+        assert set(got) == {"score", "start", "end", "answer"}
+        assert [name for name, *_ in served.told_inputs] == ["question", "context"]
+
     def test_texts_of_different_lengths_form_a_batch(self, folders: dict[str, Path], tmp_path: Path) -> None:
         lines = ["hello", "good film is the world", "a", "bad"]
         alone = [answer(hosted(folders, "text-classification").ask(text("x", line)))[0] for line in lines]

@@ -47,7 +47,7 @@ def bert(kind: str, folder: Path) -> Path:
         intermediate_size=16,
         max_position_embeddings=32,
         initializer_range=1.0,
-        **_labels("neg", "neu", "pos"),
+        **(_labels("start", "end") if kind == "QuestionAnswering" else _labels("neg", "neu", "pos")),
     )
     torch.manual_seed(0)
     getattr(transformers, f"BertFor{kind}")(config).save_pretrained(folder)
