@@ -57,7 +57,7 @@ _TRANSPORT_HEADERS = frozenset(
     }
 )
 _NOTHING: frozenset[object] = frozenset()
-_TRANSPORT_PREFIXES = ("grpc-", "x-b3-", "x-datadog-", "x-envoy-", "x-forwarded-")
+_TRANSPORT_PREFIXES = ("Ce-", "ce-", "grpc-", "x-b3-", "x-datadog-", "x-envoy-", "x-forwarded-")
 
 
 def batch_rows(request: InferRequest) -> int:

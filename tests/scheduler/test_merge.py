@@ -39,7 +39,7 @@ def test_requests_that_differ_in_rows_order_and_transport_alone_are_compatible()
         id="1",
         deadline=5,
         parameters={"t": 1, "timeout": 100, "priority": 2, "binary_data_output": True},
-        headers={"content-length": "10", "x-forwarded-for": "c", "x-tenant": "a"},
+        headers={"content-length": "10", "x-forwarded-for": "c", "Ce-Id": "7", "x-tenant": "a"},
         outputs=[RequestedOutput("y", {"binary_data": True})],
     )
     other = key(

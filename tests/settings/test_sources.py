@@ -184,7 +184,7 @@ def test_keys_without_effect_warn(tmp_path: Path, key: str, warning: str) -> Non
         ("OIPSERVER_HTTP_PRT", "variable 'OIPSERVER_HTTP_PRT' sets nothing; did you mean 'OIPSERVER_HTTP_PORT'?"),
         ("mlserver_model_nme", "variable 'mlserver_model_nme' sets nothing; did you mean 'MLSERVER_MODEL_NAME'?"),
         ("OIPSERVER_QQQQQ", "variable 'OIPSERVER_QQQQQ' sets nothing"),
-        ("MLSERVER_TRACING_SERVER", "'MLSERVER_TRACING_SERVER' is known from MLServer and has no effect here: "),
+        ("MLSERVER_KAFKA_SERVERS", "'MLSERVER_KAFKA_SERVERS' is known from MLServer and has no effect here: "),
         ("MLSERVER_ALLOW_ORIGINS", "has no effect here: set MLSERVER_CORS_SETTINGS to a JSON object"),
     ],
 )

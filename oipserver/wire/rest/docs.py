@@ -107,14 +107,15 @@ def _handler_operation(route: HandlerRoute) -> dict[str, Any]:
     }
 
 
+def _page(title: str, root: str, place: str) -> Response:
+    """The interactive documentation of what ``place`` describes."""
+    assets, base = escape(f"{root}/v2/docs/assets"), escape(f"{root}{place}")
+    return Response(_PAGE.format(title=escape(title), assets=assets, base=base), media_type="text/html")
+
+
 def add_docs(app: FastAPI, plane: DataPlane, settings: Settings) -> None:
     """Add ``/``, ``/v2/docs`` and what belongs to it."""
     root = settings.root_path.rstrip("/")
-    assets = escape(f"{root}/v2/docs/assets")
-
-    def page(title: str, place: str) -> Response:
-        text = _PAGE.format(title=escape(title), assets=assets, base=escape(f"{root}{place}"))
-        return Response(text, media_type="text/html")
 
     async def start() -> Response:
         told = plane.server_metadata()
@@ -130,7 +131,7 @@ def add_docs(app: FastAPI, plane: DataPlane, settings: Settings) -> None:
         return json_response({"name": told.name, "version": told.version, **{k: root + v for k, v in places.items()}})
 
     async def docs() -> Response:
-        return page(f"{settings.server_name} API", "/v2/docs")
+        return _page(f"{settings.server_name} API", root, "/v2/docs")
 
     async def dataplane() -> Response:
         return json_response(openapi_document(plane.server_metadata().version, root))
@@ -140,26 +141,31 @@ def add_docs(app: FastAPI, plane: DataPlane, settings: Settings) -> None:
             raise HTTPException(404)
         return Response(_asset(name), headers={"content-type": _TYPES[name], "cache-control": "public, max-age=86400"})
 
+    for path, endpoint in (
+        ("/", start),
+        ("/v2/docs", docs),
+        ("/v2/docs/dataplane.json", dataplane),
+        ("/v2/docs/assets/{name}", asset),
+    ):
+        app.add_api_route(path, endpoint, methods=["GET", "HEAD"], include_in_schema=False)
+    _add_model_docs(app, plane, root)
+
+
+def _add_model_docs(app: FastAPI, plane: DataPlane, root: str) -> None:
     async def model_docs(model_name: str, model_version: str = "") -> Response:
         plane.model_metadata(model_name, model_version)
         own = (VERSION if model_version else MODEL).format(
             model_name=quote(model_name, safe=""), model_version=quote(model_version, safe="")
         )
-        return page(f"{model_name} API", f"{own}/docs")
+        return _page(f"{model_name} API", root, f"{own}/docs")
 
     async def model_dataplane(model_name: str, model_version: str = "") -> Response:
         handlers = plane.handlers(model_name, model_version)
         version = plane.server_metadata().version
         return json_response(model_document(version, root, model_name, model_version, handlers))
 
-    for path, endpoint in (
-        ("/", start),
-        ("/v2/docs", docs),
-        ("/v2/docs/dataplane.json", dataplane),
-        ("/v2/docs/assets/{name}", asset),
-        (f"{MODEL}/docs", model_docs),
-        (f"{VERSION}/docs", model_docs),
-        (f"{MODEL}/docs/dataplane.json", model_dataplane),
-        (f"{VERSION}/docs/dataplane.json", model_dataplane),
-    ):
-        app.add_api_route(path, endpoint, methods=["GET", "HEAD"], include_in_schema=False)
+    for path in (MODEL, VERSION):
+        app.add_api_route(f"{path}/docs", model_docs, methods=["GET", "HEAD"], include_in_schema=False)
+        app.add_api_route(
+            f"{path}/docs/dataplane.json", model_dataplane, methods=["GET", "HEAD"], include_in_schema=False
+        )
