@@ -1,4 +1,4 @@
-"""Models of the frameworks through a whole server: in worker processes, on both wires."""
+"""Models of the frameworks through a whole server: in worker processes, one in the server's own, on both wires."""
 
 from __future__ import annotations
 
@@ -59,7 +59,9 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     trees = lgb.LGBMClassifier(n_estimators=5, n_jobs=1, verbose=-1).fit(ROWS, LABELS).booster_
     trees.save_model(write(root / "trees", "mlserver_lightgbm.LightGBMModel") / "model.bst")
     cats = catboost.CatBoostClassifier(iterations=5, verbose=0, allow_writing_files=False).fit(ROWS, LABELS)
-    cats.save_model(str(write(root / "cats", "mlserver_catboost.CatboostModel") / "model.cbm"))
+    cats.save_model(str(write(root / "cats", "mlserver_catboost.CatboostModel", parallel_workers=0) / "model.cbm"))
+    declared = [{"name": "flowers", "datatype": "FP32", "shape": [-1, 4]}]
+    joblib.dump(pipeline, write(root / "declared", "sklearn", inputs=declared) / "model.joblib")
     (write(root / "threads", "threads.Threads") / "threads.py").write_text(THREADS)
     table = {"size": [1.0, 2.0, 3.0, 4.0] * 4, "colour": ["red", "blue", "red", "green"] * 4}
     split = ColumnTransformer([("n", StandardScaler(), ["size"]), ("w", OneHotEncoder(), ["colour"])])
@@ -138,6 +140,13 @@ def test_mistakes_are_400(name: str, server: ServerProcess) -> None:
     answer = server.infer(name, {"inputs": [right], "outputs": [{"name": "odd"}]})
     assert answer.status_code == 400
     assert answer.json()["error"].endswith("as outputs (odd was received)")
+
+
+def test_what_the_settings_declare_is_insisted_upon(server: ServerProcess) -> None:
+    tensor = {"name": "flowers", "shape": [1, 4], "datatype": "FP32", "data": [1, 2, 3, 4]}
+    assert server.infer("declared", {"inputs": [tensor]}).status_code == 200
+    for wrong in ({**tensor, "name": "x"}, {**tensor, "datatype": "FP64"}):
+        assert server.infer("declared", {"inputs": [wrong]}).status_code == 400
 
 
 def test_workers_share_the_cores(server: ServerProcess) -> None:
