@@ -53,6 +53,9 @@ class Settings(BaseModel):
         description="Answers on ModelStreamInfer: triton, ModelStreamInferResponse with errors inside; mlserver, bare "
         "ModelInferResponse, where an error ends the stream.",
     )
+    grpc_typed_answers: bool = Field(
+        False, description="Answer ModelInfer in typed contents where its request came in them, as MLServer does."
+    )
 
     # -- models ----------------------------------------------------------------------------------------------------
     model_repository_root: str = Field(".", description="Folder that is searched for models.")

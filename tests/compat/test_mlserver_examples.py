@@ -229,6 +229,23 @@ def test_versions(version: str, expected: list[float], use_raw: bool, examples: 
     assert answer.json()["outputs"][0]["data"] == expected
 
 
+@pytest.mark.parametrize("use_raw", [False, True])
+def test_answers_in_the_form_of_the_question(use_raw: bool, serve: Callable[..., ServerProcess]) -> None:
+    server = serve(EXAMPLES / "versions", "--grpc-typed-answers")
+    with grpc.insecure_channel(server.grpc) as channel:
+        stub = dataplane_pb2_grpc.GRPCInferenceServiceStub(channel)
+        asked = ModelInferRequestConverter.from_types(NUMBERS, model_name="scaler", model_version="v1", use_raw=use_raw)
+        answer = stub.ModelInfer(asked)
+    assert list(answer.outputs[0].contents.fp64_contents) == ([] if use_raw else [3.0, 4.0])
+    assert len(answer.raw_output_contents) == use_raw
+
+
+def test_metadata_show_the_versions_the_settings_tell(examples: ServerProcess) -> None:
+    told = httpx.get(examples.url("/v2/models/text-model")).json()
+    assert (told["versions"], told["platform"]) == (["text-model/v1.2.3"], "mlserver")
+    assert httpx.get(examples.url("/v2/models/scaler")).json()["versions"] == ["v1", "v2"]
+
+
 def test_there_is_no_third_version(examples: ServerProcess, stub: Any) -> None:
     assert httpx.get(examples.url("/v2/models/scaler/versions/v3/ready")).status_code == 404
     with pytest.raises(grpc.RpcError) as caught:

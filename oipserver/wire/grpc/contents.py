@@ -8,7 +8,7 @@ import numpy as np
 
 from ...errors import InvalidArgumentError
 from ...tensor import Datatype, Tensor, element_count
-from ...tensor.packing import counts_characters
+from ...tensor.packing import as_bytes, counts_characters
 from .pb.inference_pb2 import InferTensorContents
 
 #: The field that holds the elements of a datatype; FP16 and BF16 have none.
@@ -71,6 +71,13 @@ def read_contents(
             f"Expected {expected}, got {len(values)}"
         )
     return Tensor(name, datatype.name, shape, array=_array(name, datatype, field, values, model).reshape(shape))
+
+
+def write_contents(tensor: Tensor, contents: InferTensorContents) -> None:
+    """Put the elements of ``tensor``, of a datatype that has a field, into ``contents``."""
+    flat = tensor.array.reshape(-1)
+    elements = [as_bytes(element) for element in flat] if tensor.datatype == "BYTES" else flat.tolist()
+    getattr(contents, CONTENTS_FIELDS[tensor.datatype]).extend(elements)
 
 
 def _array(name: str, datatype: Datatype, field: str, values: Any, model: str) -> np.ndarray[Any, Any]:

@@ -10,7 +10,7 @@ from ...errors import InvalidArgumentError, NotFoundError, UnsupportedError
 from ...protocol import InferRequest, InferResponse, RequestedOutput
 from ...tensor import Parameters, Tensor, element_count, lookup_datatype
 from ...tensor.tensor import Buffer
-from .contents import read_contents
+from .contents import CONTENTS_FIELDS, read_contents, write_contents
 from .framing import encode_varint, join_field, split_field
 from .parameters import read_parameters, write_parameters
 from .pb.inference_pb2 import ModelInferRequest, ModelInferResponse
@@ -126,8 +126,8 @@ def _refuse_region(name: str, parameters: Parameters) -> None:
         )
 
 
-def response_pieces(response: InferResponse) -> Sequence[bytes | memoryview]:
-    """The pieces of a serialized ModelInferResponse; data are raw and not copied yet, but BYTES are packed."""
+def _message(response: InferResponse) -> ModelInferResponse:
+    """All of a response but its data."""
     message = ModelInferResponse(model_name=response.model_name, model_version=response.model_version, id=response.id)
     if response.parameters:
         write_parameters(response.parameters, message.parameters)
@@ -135,13 +135,34 @@ def response_pieces(response: InferResponse) -> Sequence[bytes | memoryview]:
         output = message.outputs.add(name=tensor.name, datatype=tensor.datatype, shape=tensor.shape)
         if tensor.parameters:
             write_parameters(tensor.parameters, output.parameters)
-    head = message.SerializeToString()
+    return message
+
+
+def response_pieces(response: InferResponse) -> Sequence[bytes | memoryview]:
+    """The pieces of a serialized ModelInferResponse; data are raw and not copied yet, but BYTES are packed."""
+    head = _message(response).SerializeToString()
     return join_field(head, _RAW_OUTPUT_CONTENTS, [tensor.raw for tensor in response.outputs])
 
 
 def encode_response(response: InferResponse) -> bytes:
     """A serialized ModelInferResponse."""
     return b"".join(response_pieces(response))
+
+
+def is_typed(request: InferRequest) -> bool:
+    """Whether the data of a request just parsed came in typed contents."""
+    return bool(request.inputs) and not any(tensor.has_raw for tensor in request.inputs)
+
+
+def encode_typed_response(response: InferResponse) -> bytes:
+    """A serialized ModelInferResponse with typed contents, or with raw ones where a datatype has no others."""
+    if any(tensor.datatype not in CONTENTS_FIELDS for tensor in response.outputs):
+        return encode_response(response)
+    message = _message(response)
+    for tensor, output in zip(response.outputs, message.outputs, strict=True):
+        write_contents(tensor, output.contents)
+    serialized: bytes = message.SerializeToString()
+    return serialized
 
 
 def encode_stream_response(response: InferResponse, error: str = "") -> bytes:

@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError, Message
 from ...errors import InvalidArgumentError, NotFoundError, UnavailableError, UnsupportedError
 from ...plane import ControlPlane, DataPlane
 from ...protocol import TensorMetadata
-from .convert import check_model_name, encode_response, parse_infer
+from .convert import check_model_name, encode_response, encode_typed_response, is_typed, parse_infer
 from .pb import inference_pb2 as pb
 
 T = TypeVar("T")
@@ -39,18 +39,20 @@ class Call(Protocol):
 class InferHandler:
     """Answers ModelInfer, in the thread that calls it where the model can run there."""
 
-    def __init__(self, data: DataPlane) -> None:
+    def __init__(self, data: DataPlane, *, typed_answers: bool = False) -> None:
         self._data = data
+        self._typed_answers = typed_answers
 
     def __call__(self, data: bytes, call: Call) -> bytes:
         """The serialized ModelInferResponse to a serialized ModelInferRequest. Raises OIPError."""
         request = parse_infer(data, call.headers, call.deadline)
+        encode = encode_typed_response if self._typed_answers and is_typed(request) else encode_response
         response = self._data.infer_here(request)
         if response is None:
             response = call.wait(self._data.infer(request))
         if response.headers:
             call.send_headers(response.headers)
-        return encode_response(response)
+        return encode(response)
 
 
 class ManagementHandlers:

@@ -100,7 +100,9 @@ class GrpcServer:
         management = ManagementHandlers(self._data, self._control)
         loop, dialect = asyncio.get_running_loop(), DIALECTS[self._settings.grpc_stream_dialect]
         return {
-            "ModelInfer": dispatcher.unary("ModelInfer", InferHandler(self._data)),
+            "ModelInfer": dispatcher.unary(
+                "ModelInfer", InferHandler(self._data, typed_answers=self._settings.grpc_typed_answers)
+            ),
             "ModelStreamInfer": dispatcher.stream(
                 "ModelStreamInfer", lambda call: StreamSession(self._data, call, loop, dialect)
             ),

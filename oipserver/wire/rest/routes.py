@@ -54,7 +54,7 @@ def add_data_routes(app: FastAPI, plane: DataPlane) -> None:
     async def model(model_name: str, model_version: str = "") -> Response:
         check_model_name(model_name)
         metadata = plane.model_metadata(model_name, model_version)
-        return json_response(_metadata(metadata, plane.model_versions(model_name)))
+        return json_response(_metadata(metadata, list(metadata.versions) or plane.model_versions(model_name)))
 
     async def model_ready(model_name: str, model_version: str = "") -> Response:
         check_model_name(model_name)

@@ -14,7 +14,15 @@ from hypothesis.extra import numpy as npst
 from oipserver.errors import InvalidArgumentError, NotFoundError, OIPError, UnsupportedError
 from oipserver.protocol import InferResponse
 from oipserver.tensor import DATATYPES, Tensor
-from oipserver.wire.grpc.convert import SPLIT_FROM, encode_response, encode_stream_response, parse_infer, request_id
+from oipserver.wire.grpc.convert import (
+    SPLIT_FROM,
+    encode_response,
+    encode_stream_response,
+    encode_typed_response,
+    is_typed,
+    parse_infer,
+    request_id,
+)
 from oipserver.wire.grpc.pb.inference_pb2 import (
     InferParameter,
     InferTensorContents,
@@ -294,3 +302,29 @@ def test_a_text_whose_shape_is_its_length_is_one_element() -> None:
     parsed = parse_infer(request({"name": "a", "datatype": "BYTES", "shape": [8], "contents": contents}))
     assert parsed.inputs[0].shape == (1,)
     assert parsed.inputs[0].array.tolist() == [b'{"a": 1}']
+
+
+@given(arrays(list(FIELDS)))
+def test_typed_responses_hold_each_datatype_in_its_field(drawn: tuple[str, np.ndarray[Any, Any]]) -> None:
+    name, array = drawn
+    response = InferResponse("m", [Tensor("y", name, array.shape, array=array, parameters={"content_type": "np"})], "1")
+    message = ModelInferResponse.FromString(encode_typed_response(response))
+    (output,) = message.outputs
+    assert not message.raw_output_contents
+    assert [field.name for field, _ in output.contents.ListFields()] == ([FIELDS[name]] if array.size else [])
+    np.testing.assert_array_equal(np.array(getattr(output.contents, FIELDS[name]), array.dtype), array.ravel())
+    assert output.parameters["content_type"].string_param == "np"
+
+
+def test_what_has_no_typed_contents_is_answered_raw() -> None:
+    half, whole = np.ones(2, np.float16), np.ones(2, np.float32)
+    response = InferResponse("m", [Tensor.from_array("h", half), Tensor.from_array("w", whole)], "1")
+    message = ModelInferResponse.FromString(encode_typed_response(response))
+    assert list(message.raw_output_contents) == [half.tobytes(), whole.tobytes()]
+
+
+@pytest.mark.parametrize("typed", [False, True])
+def test_how_a_request_came_is_known(typed: bool) -> None:
+    data = {"contents": ONES} if typed else {}
+    parsed = parse_infer(request({**FP32_PAIR, **data}, raw=None if typed else [b"\0" * 8]))
+    assert is_typed(parsed) is typed
