@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 from ..errors import OIPError
@@ -56,6 +57,7 @@ class TracedDataPlane(DataPlane):
         return response
 
     def infer_here(self, request: InferRequest) -> InferResponse | None:
+        given = request.headers
         span = self._start("infer", request)
         try:
             with span.current():
@@ -63,7 +65,9 @@ class TracedDataPlane(DataPlane):
         except BaseException as error:
             span.fail(error)
             raise
-        if response is not None:  # else the event loop is asked next, under a span of its own
+        if response is None:  # the event loop is asked next, under a span of its own
+            request.headers = given
+        else:
             self._finish_span(span, response)
         return response
 
@@ -82,6 +86,7 @@ class TracedDataPlane(DataPlane):
     async def call_handler(self, name: str, request: HandlerRequest, version: str = "") -> HandlerResponse:
         told = {"oipserver.model.name": name, "oipserver.model.version": version, "oipserver.handler": request.name}
         span = self._tracing.start("handler", request.headers, told)
+        request = replace(request, headers=span.carried(request.headers))
         try:
             with span.current():
                 response = await self._inner.call_handler(name, request, version)
@@ -95,7 +100,9 @@ class TracedDataPlane(DataPlane):
         told = {"oipserver.model.name": request.model_name, "oipserver.model.version": request.model_version}
         if request.id:
             told["oipserver.request.id"] = request.id
-        return self._tracing.start(name, request.headers, told)
+        span = self._tracing.start(name, request.headers, told)
+        request.headers = span.carried(request.headers)
+        return span
 
     def _finish_span(self, span: RequestSpan, response: InferResponse) -> None:
         try:

@@ -39,6 +39,10 @@ class RequestSpan:
         """While it is open, spans that other code makes in this thread or task are below this one."""
         return self._tracing.use(self._span)
 
+    def carried(self, headers: Mapping[str, str] | None) -> dict[str, str]:
+        """``headers`` naming this span as the parent of what is done with them, wherever that runs."""
+        return self._tracing.carry(self._span, headers)
+
     def event(self, name: str) -> None:
         """Note that something happened now."""
         self._span.add_event(name)
@@ -100,6 +104,12 @@ class Tracing:
     def use(self, span: Span) -> AbstractContextManager[object]:
         """Make ``span`` the current one of this thread or task."""
         return self._trace.use_span(span, record_exception=False, set_status_on_exception=False)
+
+    def carry(self, span: Span, headers: Mapping[str, str] | None) -> dict[str, str]:
+        """``headers`` with what makes ``span`` the parent of whoever reads them."""
+        carrier = dict(headers or {})
+        self._propagate.inject(carrier, self._trace.set_span_in_context(span))
+        return carrier
 
     def stage(self, parent: Span, name: str, start: int, end: int, attributes: Attributes | None) -> None:
         """A span below ``parent`` from ``start`` to ``end`` (nanoseconds since 1970)."""

@@ -6,6 +6,9 @@ import asyncio
 import http.server
 import io
 import json
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -336,3 +339,60 @@ def test_the_bar_on_a_terminal() -> None:
     quiet = io.StringIO()
     Progress(quiet, 4).close()
     assert quiet.getvalue() == ""
+
+
+class Stuck(http.server.BaseHTTPRequestHandler):
+    """Answers the first request; the others wait for the end."""
+
+    waiting = threading.Event()
+    end = threading.Event()
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        if body["inputs"][0]["data"] != [0.0]:
+            self.waiting.set()
+            self.end.wait(20)
+        text = json.dumps({"model_name": "m", "outputs": body["inputs"]}).encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
+        """Say nothing."""
+
+
+@pytest.mark.process
+def test_control_c_ends_it_at_once(tmp_path: Path) -> None:
+    file, output = tmp_path / "in", tmp_path / "out"
+    file.write_text("\n".join(line(value) for value in range(100)))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Stuck) as other:
+        thread = threading.Thread(target=other.serve_forever)
+        thread.start()
+        words = [
+            "infer",
+            "-u",
+            f"127.0.0.1:{other.server_port}",
+            "-m",
+            "m",
+            "-w",
+            "1",
+            "-i",
+            str(file),
+            "-o",
+            str(output),
+        ]
+        with subprocess.Popen(
+            [sys.executable, "-m", "oipserver", *words], stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert Stuck.waiting.wait(30)
+            process.send_signal(signal.SIGINT)
+            Stuck.end.set()
+            assert process.wait(30) == 130
+            assert process.stderr is not None
+            assert "Traceback" not in process.stderr.read()
+        other.shutdown()
+        thread.join()
+    kept = [json.loads(text)["parameters"]["batch_index"] for text in output.read_text().splitlines()]
+    assert kept[0] == 0
+    assert len(kept) < 100

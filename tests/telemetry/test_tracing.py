@@ -15,7 +15,6 @@ from typing import Any
 import grpc
 import httpx
 import pytest
-from opentelemetry import trace
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as collector_pb
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as collector_grpc
 
@@ -25,7 +24,7 @@ from oipserver.handlers import custom_handler
 from oipserver.model import MLModel
 from oipserver.settings import Settings
 from oipserver.telemetry.tracing import Tracing
-from oipserver.types import InferenceRequest, InferenceResponse
+from oipserver.types import InferenceRequest, InferenceResponse, ResponseOutput, TensorData
 from oipserver.wire.grpc import SERVICE
 from oipserver.wire.grpc.pb import inference_pb2 as pb
 
@@ -36,14 +35,16 @@ TRACEPARENT = f"00-{TRACE}-{PARENT}-01"
 
 
 class Model(MLModel):
-    """Fails, streams and makes spans of its own."""
+    """Fails, streams and tells whose child its spans would be."""
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
         if payload.id == "fail":
             raise InvalidArgumentError("the caller did it")
         await asyncio.sleep(0.001)
-        with trace.get_tracer("model").start_as_current_span("of the model"):
-            return InferenceResponse(model_name=self.name, outputs=[])
+        assert payload.parameters is not None
+        parent = TensorData(root=[payload.parameters.headers["traceparent"]])
+        told = ResponseOutput(name="parent", shape=[1], datatype="BYTES", data=parent)
+        return InferenceResponse(model_name=self.name, outputs=[told])
 
     async def predict_stream(self, payloads: AsyncIterator[InferenceRequest]) -> AsyncIterator[InferenceResponse]:
         async for _ in payloads:
@@ -116,20 +117,23 @@ def test_a_request_over_rest(tmp_path: Path, collector: Collector, workers: int)
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{report.http_port}") as client,
         ):
             headers = {"traceparent": TRACEPARENT}
-            assert (
-                await client.post("/v2/models/m/infer", json={**BODY, "id": "7"}, headers=headers)
-            ).status_code == 200
+            answer = await client.post("/v2/models/m/infer", json={**BODY, "id": "7"}, headers=headers)
+            parents.extend(answer.json()["outputs"][0]["data"])
             assert (await client.post("/v2/models/m/infer", json={**BODY, "id": "fail"})).status_code == 400
             assert (await client.post("/v2/models/nope/infer", json=BODY)).status_code == 404
             assert (await client.post("/v2/models/m/infer_stream", json=BODY)).status_code == 200
             assert (await client.get("/hello", headers=headers)).json() == "hi"
             assert (await client.get("/v2/health/ready")).status_code == 200
 
+    parents: list[str] = []
     before = time.time_ns()
     asyncio.run(scenario())
     assert collector.services == {"mine"}
     good, failed, unknown = collector.of("infer")
     assert (good.trace_id.hex(), good.parent_span_id.hex()) == (TRACE, PARENT)
+    assert parents == [
+        f"00-{TRACE}-{good.span_id.hex()}-01"
+    ]  # what a model does lies below its request, in a worker too
     assert good.kind == 2  # SERVER
     assert attributes(good)["oipserver.model.name"] == "m"
     assert attributes(good)["oipserver.request.id"] == "7"
@@ -148,7 +152,7 @@ def test_a_request_over_rest(tmp_path: Path, collector: Collector, workers: int)
     assert [event.name for event in collector.of("infer_stream")[0].events] == ["answer"] * 3
     handler = collector.of("handler")[0]
     assert (handler.trace_id.hex(), attributes(handler)["oipserver.handler"]) == (TRACE, "hello")
-    stages_of_all = {"queue", "prepare", "execute", "respond", "of the model"}
+    stages_of_all = {"queue", "prepare", "execute", "respond"}
     assert {span.name for span in collector.spans} - stages_of_all == {"infer", "infer_stream", "handler"}
 
 
