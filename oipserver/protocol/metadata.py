@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..tensor import Parameters
-
 
 @dataclass(frozen=True, slots=True)
 class TensorMetadata:
-    """Name, datatype and shape (-1 for a dynamic dimension, the batch dimension included) of one input or output."""
+    """Name, datatype and shape (-1 for a dynamic dimension, the batch dimension included) of one input or output.
+
+    ``parameters`` are whatever JSON can say: lists of labels and of columns are common.
+    """
 
     name: str
     datatype: str
     shape: tuple[int, ...]
-    parameters: Parameters | None = None
+    parameters: dict[str, Any] | None = None
     optional: bool = False
 
 

@@ -27,6 +27,7 @@ from ..tensor.tensor import Buffer
 from .binary_form import BinaryCursor, OutputForm
 from .infer import InferRequest, InferResponse, RequestedOutput
 from .json_text import parse_json
+from .members import byte_count, came, flag, id_of, wrong
 
 MAX_TENSORS = 4096
 
@@ -50,11 +51,11 @@ def read_request(
     """
     document = text if isinstance(text, dict) else parse_json(text)
     if not isinstance(document, dict):
-        raise InvalidArgumentError(f"unable to parse the request: expected a JSON object, got {_came(document)}")
+        raise InvalidArgumentError(f"unable to parse the request: expected a JSON object, got {came(document)}")
     parameters = _parameters(document.get("parameters"))
     form = None
     if "binary_data_output" in parameters:
-        form = OutputForm(_flag(parameters["binary_data_output"], "binary_data_output"))
+        form = OutputForm(flag(parameters["binary_data_output"], "binary_data_output"))
         parameters = _without(parameters, "binary_data_output")
     listed = document.get("outputs")
     outputs: list[RequestedOutput] = []
@@ -64,7 +65,7 @@ def read_request(
         model_name,
         [_input(item, binary) for item in _items(document, "inputs")],
         model_version,
-        _id(document.get("id")),
+        id_of(document.get("id")),
         outputs,
         parameters,
         headers,
@@ -74,34 +75,12 @@ def read_request(
     return request, form if form is not None and form.wanted else None
 
 
-def _came(value: object) -> str:
-    """What ``value`` is, in JSON's words."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "a boolean"
-    names = {int: "an integer", float: "a number", str: "a string", list: "a list"}
-    return names.get(type(value), "an object")
-
-
-def _wrong(member: str, expected: str, value: object) -> InvalidArgumentError:
-    return InvalidArgumentError(f"Unable to parse '{member}': expected {expected}, got {_came(value)}")
-
-
-def _id(value: object) -> str:
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise _wrong("id", "a string", value)
-    return value
-
-
 def _items(document: Mapping[str, Any], member: str) -> list[Any]:
     items = document.get(member)
     if not isinstance(items, list):
         if member not in document:
             raise InvalidArgumentError(f"Unable to parse '{member}': the request has no member '{member}'")
-        raise _wrong(member, "a list", items)
+        raise wrong(member, "a list", items)
     if len(items) > MAX_TENSORS:
         raise InvalidArgumentError(f"Unable to parse '{member}': at most {MAX_TENSORS} are allowed, got {len(items)}")
     return items
@@ -111,7 +90,7 @@ def _parameters(value: object) -> Parameters:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise _wrong("parameters", "an object", value)
+        raise wrong("parameters", "an object", value)
     for parameter in value.values():
         if not isinstance(parameter, (str, int, float)):
             return _checked_parameters(value)
@@ -129,22 +108,9 @@ def _checked_parameters(value: dict[str, Any]) -> Parameters:
         if not isinstance(parameter, (str, int, float)):
             raise InvalidArgumentError(
                 f"parameter '{key}' has invalid type. It should be either 'int', 'bool', or 'string', "
-                f"got {_came(parameter)}."
+                f"got {came(parameter)}."
             )
     return kept
-
-
-def _flag(value: object, member: str) -> bool:
-    if not isinstance(value, bool):
-        raise _wrong(member, "a boolean", value)
-    return value
-
-
-def _size(value: object, member: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        got = f"{value}" if isinstance(value, int) and not isinstance(value, bool) else _came(value)
-        raise InvalidArgumentError(f"Unable to parse '{member}': expected an integer of 0 or more, got {got}")
-    return value
 
 
 def _without(parameters: Parameters, member: str) -> Parameters:
@@ -154,12 +120,12 @@ def _without(parameters: Parameters, member: str) -> Parameters:
 
 def _name(item: object, of: str) -> str:
     if not isinstance(item, dict):
-        raise _wrong(of, "a list of objects", item)
+        raise wrong(of, "a list of objects", item)
     name = item.get("name")
     if not isinstance(name, str):
         if "name" not in item:
             raise InvalidArgumentError(f"Unable to parse 'name': an item of '{of}' has no member 'name'")
-        raise _wrong("name", "a string", name)
+        raise wrong("name", "a string", name)
     return name
 
 
@@ -173,7 +139,7 @@ def _outputs(listed: object, form: OutputForm | None) -> tuple[list[RequestedOut
         parameters = _parameters(item.get("parameters"))
         named[name] = False
         if "binary_data" in parameters:
-            named[name] = _flag(parameters["binary_data"], "binary_data")
+            named[name] = flag(parameters["binary_data"], "binary_data")
             parameters = _without(parameters, "binary_data")
         outputs.append(RequestedOutput(name, parameters or None))
     if form is None and True not in named.values():
@@ -216,7 +182,7 @@ def _binary_input(
 ) -> Tensor:
     if "data" in item:
         raise InvalidArgumentError(f"{_ONE_OF}set 'data' 'binary_data_size' (input '{name}')")
-    size = _size(parameters["binary_data_size"], "binary_data_size")
+    size = byte_count(parameters["binary_data_size"], "binary_data_size")
     if binary is None:
         raise InvalidArgumentError(
             f"input '{name}' has a 'binary_data_size', but the request carries no binary data: "
@@ -239,7 +205,7 @@ def _shape(item: Mapping[str, Any], tensor: str) -> tuple[int, ...]:
     if type(shape) is not list:
         shape = _required(item, "shape", tensor)
         if not isinstance(shape, list):
-            raise _wrong("shape", f"a list of integers for input '{tensor}'", shape)
+            raise wrong("shape", f"a list of integers for input '{tensor}'", shape)
     for dim in shape:
         if type(dim) is not int or dim < 0:
             _check_open_dimension(shape, dim, tensor)
@@ -248,7 +214,7 @@ def _shape(item: Mapping[str, Any], tensor: str) -> tuple[int, ...]:
 
 def _check_open_dimension(shape: list[Any], dim: object, tensor: str) -> None:
     if type(dim) is not int:
-        raise _wrong("shape", f"a list of integers for input '{tensor}'", dim)
+        raise wrong("shape", f"a list of integers for input '{tensor}'", dim)
     if dim != -1 or shape.count(-1) > 1:
         raise InvalidArgumentError(
             f"Unable to parse 'shape': input '{tensor}' has shape {shape}: dimensions are 0 or more, "
