@@ -30,9 +30,9 @@ _POSITIONAL = ("array_inputs", "inputs")
 class HuggingFaceRuntime(MLModel):
     """Serves one pipeline; ``PipelineOptions`` are what ``parameters.extra`` may hold.
 
-    The input ``array_inputs`` (or ``inputs``, or the only one, whatever its name) is the list the pipeline works on,
-    elements of ``args`` are arguments of its own, every other input is a keyword argument. The one ``output`` has a
-    JSON text for each element of what the pipeline gives.
+    The input ``array_inputs`` (or ``inputs``, or the only one, whatever its name) is the list the pipeline works on;
+    ``args`` is that as well, but one element alone is given as it is, not as a list. Every other input is a keyword
+    argument. The one ``output`` has a JSON text for each element of what the pipeline gives.
     """
 
     def __init__(self, settings: ModelSettings) -> None:
@@ -99,8 +99,11 @@ class HuggingFaceRuntime(MLModel):
             value = keywords.pop(first)
             positional.append(value if isinstance(value, list) else [value])
         arguments = keywords.pop("args", [])
-        positional += arguments if isinstance(arguments, list) else [arguments]
-        return positional, keywords
+        if not isinstance(arguments, list):
+            arguments = [arguments]
+        if first is None and len(arguments) > 1 and not self._options.task.startswith("zero-shot-"):
+            arguments = [arguments]  # pipelines ignore further arguments; these are several rows, perhaps of a batch
+        return [*positional, *arguments], keywords
 
     def _value(self, tensor: RequestInput) -> Any:
         own = tensor.parameters.content_type if tensor.parameters else None

@@ -30,6 +30,7 @@ pytestmark = pytest.mark.process
 ROWS, LABELS = load_iris(return_X_y=True)
 ROWS = ROWS.astype(np.float32)
 NAMES = ("forest", "booster", "trees", "cats")
+NAMED = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
 THREADS = """
 import os
 from oipserver import MLModel, Tensor
@@ -56,11 +57,14 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     joblib.dump(pipeline, write(root / "forest", "mlserver_sklearn.SKLearnModel", max_batch_size=64) / "model.joblib")
     booster = xgb.XGBClassifier(n_estimators=5, n_jobs=1).fit(ROWS, LABELS)
     booster.save_model(write(root / "booster", "mlserver_xgboost.XGBoostModel") / "model.json")
-    trees = lgb.LGBMClassifier(n_estimators=5, n_jobs=1, verbose=-1).fit(ROWS, LABELS).booster_
+    trees = (
+        lgb.LGBMClassifier(n_estimators=5, n_jobs=1, verbose=-1).fit(pd.DataFrame(ROWS, columns=NAMED), LABELS).booster_
+    )
     trees.save_model(write(root / "trees", "mlserver_lightgbm.LightGBMModel") / "model.bst")
     cats = catboost.CatBoostClassifier(iterations=5, verbose=0, allow_writing_files=False).fit(ROWS, LABELS)
     cats.save_model(str(write(root / "cats", "mlserver_catboost.CatboostModel", parallel_workers=0) / "model.cbm"))
-    declared = [{"name": "flowers", "datatype": "FP32", "shape": [-1, 4]}]
+    told = {"content_type": "np", "units": ["cm", "cm", "cm", "cm"]}
+    declared = [{"name": "flowers", "datatype": "FP32", "shape": [-1, 4], "parameters": told}]
     joblib.dump(pipeline, write(root / "declared", "sklearn", inputs=declared) / "model.joblib")
     (write(root / "threads", "threads.Threads") / "threads.py").write_text(THREADS)
     table = {"size": [1.0, 2.0, 3.0, 4.0] * 4, "colour": ["red", "blue", "red", "green"] * 4}
@@ -140,6 +144,13 @@ def test_mistakes_are_400(name: str, server: ServerProcess) -> None:
     answer = server.infer(name, {"inputs": [right], "outputs": [{"name": "odd"}]})
     assert answer.status_code == 400
     assert answer.json()["error"].endswith("as outputs (odd was received)")
+
+
+def test_parameters_of_inputs_may_be_lists(server: ServerProcess) -> None:
+    (learned,) = server.get("/v2/models/trees").json()["inputs"]
+    assert learned["parameters"] == {"content_type": "np", "feature_names": NAMED}
+    (declared,) = server.get("/v2/models/declared").json()["inputs"]
+    assert declared["parameters"] == {"content_type": "np", "units": ["cm", "cm", "cm", "cm"]}
 
 
 def test_what_the_settings_declare_is_insisted_upon(server: ServerProcess) -> None:

@@ -70,9 +70,15 @@ class TestText:
         assert [part["label"] for part in got] == [part["label"] for part in expected]
         assert [part["score"] for part in got] == pytest.approx([part["score"] for part in expected], rel=1e-5)
 
-    def test_args_are_arguments(self, folders: dict[str, Path]) -> None:
+    def test_args_are_one_argument_or_several_rows(self, folders: dict[str, Path]) -> None:
         served = hosted(folders, "text-classification")
         assert len(answer(served.ask(text("args", "hello world")))) == 1
+        rows = answer(served.ask(text("args", "hello world", "good film")))
+        assert rows == answer(served.ask(text("array_inputs", "hello world", "good film")))
+        masked = hosted(folders, "fill-mask").ask(
+            text("args", "hello [MASK]"), Tensor.from_array("top_k", np.array([2]))
+        )
+        assert [set(part) for part in answer(masked)] == [{"score", "token", "token_str", "sequence"}] * 2
 
     def test_other_inputs_are_keyword_arguments(self, folders: dict[str, Path]) -> None:
         served = hosted(folders, "text-classification")
