@@ -193,8 +193,13 @@ def _by_name(tensors: Sequence[MetadataTensor]) -> dict[str, MetadataTensor]:
 
 
 def has_fast_path(model: MLModel) -> bool:
-    """Whether ``model`` has ``infer_tensors``."""
-    return hasattr(type(model), "infer_tensors")
+    """Whether ``infer_tensors`` answers: the class has it, and no subclass put a ``predict`` of its own before it."""
+    for kind in type(model).__mro__:
+        if "infer_tensors" in vars(kind):
+            return True
+        if "predict" in vars(kind):
+            return False
+    return False
 
 
 def streams(model: MLModel) -> bool:

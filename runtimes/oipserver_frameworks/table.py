@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from oipserver.codecs import NumpyCodec, NumpyRequestCodec, PandasCodec
 from oipserver.errors import InferenceError, InternalError, InvalidArgumentError, OIPError
 from oipserver.protocol import InferRequest
 from oipserver.types import (
+    InferenceRequest,
     InferenceResponse,
     MetadataModelResponse,
     RequestOutput,
@@ -26,6 +27,9 @@ from oipserver.types import (
 from .answers import as_array, np_tensor, output_metadata
 from .artefact import Artefact, find_artefact
 from .predictor import Predictor
+
+if TYPE_CHECKING:
+    from oipserver.settings.model import TensorSettings
 
 _log = logging.getLogger(__name__)
 
@@ -54,10 +58,8 @@ class TableModel(MLModel):
         self._predictor = Predictor({})
         self._default: tuple[str, ...] = ("predict",)
         self._content_type = settings.parameters.content_type
-        self._own_types = {
-            tensor.name: (tensor.parameters or {}).get("content_type")
-            for tensor in (*settings.inputs, *settings.outputs)
-        }
+        self._input_types = _content_types(settings.inputs)
+        self._output_types = _content_types(settings.outputs)
 
     def open(self, path: Path) -> Predictor:
         """Read the file at ``path``. Takes as long as it takes. Raises ModelLoadError."""
@@ -102,19 +104,41 @@ class TableModel(MLModel):
 
         Raises InferenceError or InvalidArgumentError for what the caller did wrong.
         """
-        wanted = outputs or self._default
-        functions = self._predictor.functions
-        for name in wanted:
-            if name not in functions:
+        names = outputs or self._default
+        self._require(names)
+        if len(inputs) == 1 and self._is_plain(inputs[0], parameters):
+            data = self._checked(inputs[0])
+        else:
+            data = self._decoded(to_public(InferRequest(self.name, list(inputs), parameters=dict(parameters))))
+        answers = self._computed(names, data)
+        if all(map(self._fits_np, names, answers)):
+            return [np_tensor(name, answer) for name, answer in zip(names, answers, strict=True)]
+        encoded = self._encoded([RequestOutput(name=name) for name in names], answers)
+        response = InferenceResponse(model_name=self.name, outputs=encoded)
+        return from_public(response, InferRequest(self.name, [])).outputs
+
+    async def predict(self, payload: InferenceRequest) -> InferenceResponse:
+        """The same for a public request, for subclasses that change what goes in or comes out."""
+        wanted = payload.outputs or [RequestOutput(name=name) for name in self._default]
+        names = [output.name for output in wanted]
+        self._require(names)
+        answers = self._computed(names, self._decoded(payload))
+        outputs = self._encoded(wanted, answers)
+        return InferenceResponse(model_name=self.name, model_version=self.version, outputs=outputs)
+
+    def _require(self, outputs: Sequence[str]) -> None:
+        for name in outputs:
+            if name not in self._predictor.functions:
                 raise self._unknown(name)
-        data = self._decoded(inputs, parameters)
+
+    def _computed(self, outputs: Sequence[str], data: Any) -> list[Any]:
+        functions = self._predictor.functions
         try:
-            answers = [functions[name](data) for name in wanted]
+            return [functions[name](data) for name in outputs]
         except OIPError:
             raise
         except Exception as error:
             raise self._failure(error, data) from error
-        return self._encoded(wanted, answers)
 
     def _unknown(self, output: str) -> InferenceError:
         if output in self.outputs_known:
@@ -125,18 +149,19 @@ class TableModel(MLModel):
 
     # -- requests ------------------------------------------------------------------------------------------------------
 
-    def _decoded(self, inputs: Sequence[Tensor], parameters: Mapping[str, Any]) -> Any:
-        predictor = self._predictor
-        names = predictor.feature_names
-        by_column = bool(names) and (len(inputs) > 1 or (bool(predictor.columns) and inputs[0].name in names))
-        if len(inputs) == 1 and not by_column:
-            tensor = inputs[0]
-            own = (tensor.parameters or {}).get("content_type") or self._own_types.get(tensor.name)
-            asked = parameters.get("content_type") or self._content_type
-            if asked in _NUMPY and own in _NUMPY and tensor.datatype not in _ENCODED:
-                return self._checked(tensor)
-        request = to_public(InferRequest(self.name, list(inputs), parameters=dict(parameters)))
-        return self.decode_request(request, default_codec=PandasCodec if by_column else NumpyRequestCodec)
+    def _is_plain(self, tensor: Tensor, parameters: Mapping[str, Any]) -> bool:
+        """Whether ``tensor`` alone is an array of numbers, and nobody has said that it is something else."""
+        own = (tensor.parameters or {}).get("content_type") or self._input_types.get(tensor.name)
+        asked = parameters.get("content_type") or self._content_type
+        if asked not in _NUMPY or own not in _NUMPY or tensor.datatype in _ENCODED:
+            return False
+        return not self._predictor.columns or tensor.name not in self._predictor.feature_names
+
+    def _decoded(self, request: InferenceRequest) -> Any:
+        """What a request holds, by the content types it names; a table where it has the columns of one."""
+        names, inputs = self._predictor.feature_names, request.inputs
+        by_column = len(inputs) > 1 or (bool(self._predictor.columns) and any(each.name in names for each in inputs))
+        return self.decode_request(request, default_codec=PandasCodec if names and by_column else NumpyRequestCodec)
 
     def _checked(self, tensor: Tensor) -> Any:
         features = self._predictor.features
@@ -165,24 +190,26 @@ class TableModel(MLModel):
 
     # -- answers -------------------------------------------------------------------------------------------------------
 
-    def _encoded(self, names: Sequence[str], answers: Sequence[Any]) -> list[Tensor]:
-        encoded: list[Tensor] = []
-        for name, answer in zip(names, answers, strict=True):
+    def _fits_np(self, output: str, answer: Any) -> bool:
+        """Whether ``answer`` is an array of numbers, and nobody has declared another content type for ``output``."""
+        return (
+            isinstance(answer, np.ndarray) and answer.dtype.kind in "biuf" and self._output_types.get(output) in _NUMPY
+        )
+
+    def _encoded(self, wanted: Sequence[RequestOutput], answers: Sequence[Any]) -> list[ResponseOutput]:
+        encoded = []
+        for output, answer in zip(wanted, answers, strict=True):
             if PandasCodec.can_encode(answer):
-                if len(names) > 1:
+                if len(wanted) > 1:
                     raise InferenceError(
-                        f"{name} returned columnar data of type {type(answer)} and {list(names)} were requested. "
-                        "Cannot encode multiple columnar data responses into one response."
+                        f"{output.name} returned columnar data of type {type(answer)} and "
+                        f"{[each.name for each in wanted]} were requested. Cannot encode multiple columnar data "
+                        "responses into one response."
                     )
-                return self._internal(PandasCodec.encode_outputs(answer))
-            array = as_array(answer, name, self.name)
-            if self._own_types.get(name) in _NUMPY and array.dtype.kind in "biuf":
-                encoded.append(np_tensor(name, array))
-            else:
-                encoded += self._internal([self.encode(array, RequestOutput(name=name), NumpyCodec)])
+                return PandasCodec.encode_outputs(answer)
+            encoded.append(self.encode(as_array(answer, output.name, self.name), output, NumpyCodec))
         return encoded
 
-    def _internal(self, outputs: list[ResponseOutput]) -> list[Tensor]:
-        return from_public(
-            InferenceResponse(model_name=self.name, outputs=outputs), InferRequest(self.name, [])
-        ).outputs
+
+def _content_types(tensors: Sequence[TensorSettings]) -> dict[str, str | None]:
+    return {tensor.name: (tensor.parameters or {}).get("content_type") for tensor in tensors}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from sklearn.svm import SVC  # type: ignore[import-untyped]
 
 from oipserver import Tensor
 from oipserver.errors import InvalidArgumentError, MLServerError
+from oipserver.protocol import InferRequest
+from oipserver.types import from_public, to_public
 
 from ..hosting import Hosted, text
 
@@ -236,3 +239,38 @@ class TestText:
 def test_the_outputs_of_a_transformer_are_told(tmp_path: Path) -> None:
     rows, _ = iris()
     assert hosted(StandardScaler().fit(rows), tmp_path).told_outputs == [("transform", "FP64", (-1, 4))]
+
+
+class TestSubclasses:
+    def test_a_predict_of_their_own_is_what_answers(self, tmp_path: Path) -> None:
+        rows, labels = iris()
+        model = LogisticRegression(max_iter=500).fit(rows, labels)
+        (tmp_path / "renaming.py").write_text(
+            "from oipserver_sklearn import SKLearnModel\n\n"
+            "class Renaming(SKLearnModel):\n"
+            "    async def predict(self, payload):\n"
+            "        response = await super().predict(payload)\n"
+            "        response.outputs[0].name = 'changed'\n"
+            "        return response\n"
+        )
+        joblib.dump(model, tmp_path / "model.joblib")
+        served = Hosted("renaming.Renaming", tmp_path)
+        assert not served.face.fast
+        (output,) = served.ask(rows, outputs=["predict_proba"])
+        assert (output.name, output.parameters) == ("changed", {"content_type": "np"})
+        np.testing.assert_array_equal(output.array, model.predict_proba(rows))
+        with pytest.raises(InvalidArgumentError, match="cannot take these inputs: X has 3 features"):
+            served.ask(rows[:, :3])
+        with pytest.raises(MLServerError, match="odd was received"):
+            served.ask(rows, outputs=["odd"])
+
+    def test_both_ways_say_the_same(self, tmp_path: Path) -> None:
+        rows, labels = iris()
+        served = hosted(make_pipeline(StandardScaler(), SVC()).fit(rows, labels), tmp_path)
+        request = InferRequest("m", [Tensor.from_array("x", rows)])
+        fast = asyncio.run(served.host.infer(request)).outputs
+        slow = from_public(asyncio.run(served.host.model.predict(to_public(request))), request).outputs
+        assert [(each.name, each.datatype, each.shape, each.parameters) for each in fast] == [
+            (each.name, each.datatype, each.shape, each.parameters) for each in slow
+        ]
+        assert fast[0].array.tolist() == slow[0].array.tolist()
