@@ -77,7 +77,9 @@ class ModelSettings(BaseModel):
     )
     stateful: bool = Field(False, description="The model keeps state between requests: never run one twice.")
     warmup: list[dict[str, Any]] = Field(default_factory=list, description="Requests (V2 JSON) run before it is ready.")
-    cache_enabled: bool = Field(False, description="Keep answers for repeated requests, where the server's cache_enabled is set.")
+    cache_enabled: bool = Field(
+        False, description="Keep answers for repeated requests, where the server's cache_enabled is set."
+    )
 
     _source: str | None = PrivateAttr(None)
 

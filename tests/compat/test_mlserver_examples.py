@@ -30,10 +30,10 @@ pytestmark = pytest.mark.process
 EXAMPLES = Path(__file__).parent / "examples"
 
 
-@pytest.fixture(scope="module")
-def examples() -> Iterator[ServerProcess]:
+@pytest.fixture(scope="module", params=["1", "0"], ids=["worker", "in-process"])
+def examples(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
     """All examples but the custom repository, by one server."""
-    with ServerProcess(EXAMPLES) as server:
+    with ServerProcess(EXAMPLES, "--parallel-workers", request.param) as server:
         yield server
 
 
