@@ -77,6 +77,14 @@ async def operator(server: ServerProcess, stop: asyncio.Event, ledger: Ledger) -
             await asyncio.sleep(1.5)
 
 
+async def load_all(server: ServerProcess) -> None:
+    """Load what the trouble may have left unloaded."""
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as session:
+        for model in ALL:
+            async with session.post(server.url(f"/v2/repository/models/{model}/load")) as answer:
+                assert answer.status == 200, await answer.text()
+
+
 async def all_answer(server: ServerProcess) -> None:
     """Wait until every steady model answers again."""
     async with aiohttp.ClientSession() as session:
@@ -103,6 +111,7 @@ async def rampage(server: ServerProcess, ledger: Ledger) -> None:
     await asyncio.sleep(CHAOS_SECONDS)
     calm.set()
     await asyncio.gather(*trouble)
+    await load_all(server)
     await all_answer(server)
     ledger.draining = True
     server.process.send_signal(signal.SIGTERM)

@@ -338,6 +338,23 @@ def test_workers_that_keep_dying_are_given_up_until_a_reload() -> None:
     asyncio.run(run())
 
 
+def test_a_worker_killed_while_it_starts_for_the_first_time_is_replaced() -> None:
+    async def run() -> None:
+        async with pool_manager(parallel_workers=2, **KILL_ME) as manager:
+            executor = manager.executor(model_settings("Dies"))
+            loading = asyncio.create_task(executor.load())
+            await until(lambda: manager.pools and len(pids(manager)) == 2)
+            first = pids(manager)
+            assert not any(worker.greeted for worker in manager.pools[0].workers)
+            for pid in first:
+                os.kill(pid, signal.SIGKILL)
+            await loading
+            await until(lambda: executor.slots == 2)
+            assert not set(first) & set(pids(manager))
+
+    asyncio.run(run())
+
+
 # -- hanging and lying -----------------------------------------------------------------------------------------------
 
 
@@ -702,7 +719,7 @@ def test_close_lets_calls_finish_and_leaves_no_process_descriptor_or_segment(tmp
             await executor.load()
             victim, other = manager.pools[0].workers
             os.kill(victim.pid, signal.SIGKILL)
-            await until(lambda: executor.slots == 2)
+            await until(lambda: not victim.alive and executor.slots == 2)
             call = asyncio.create_task(ask(executor, gate=str(gate)))
             await until(gate.with_suffix(".begun").exists)
             closing = asyncio.create_task(manager.close())

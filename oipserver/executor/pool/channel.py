@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 
 from .frames import FrameError, FrameReader
 
@@ -43,7 +44,7 @@ class Channel:
         return len(self._outgoing)
 
     def send(self, frame: bytes) -> None:
-        """Send a frame at the end of this turn of the loop."""
+        """Send a frame at the end of this turn of the loop, together with others."""
         self._outgoing.append(frame)
         if not self._flushing:
             self._flushing = True
@@ -53,7 +54,7 @@ class Channel:
         outgoing = self._outgoing
         while outgoing and not self._closed:
             try:
-                sent = self._socket.sendmsg([*outgoing] if len(outgoing) <= _MAX_BUFFERS else self._first())
+                sent = self._socket.send(outgoing[0]) if len(outgoing) == 1 else self._socket.sendmsg(self._first())
             except (BlockingIOError, InterruptedError):
                 self._loop.add_writer(self._socket, self._writable)
                 return
@@ -64,7 +65,7 @@ class Channel:
         self._flushing = False
 
     def _first(self) -> list[bytes | memoryview]:
-        return [self._outgoing[index] for index in range(_MAX_BUFFERS)]
+        return [*islice(self._outgoing, _MAX_BUFFERS)]
 
     def _forget(self, sent: int) -> None:
         outgoing = self._outgoing

@@ -100,11 +100,11 @@ class Pool:
             for result in results:
                 if isinstance(result, BaseException) and not isinstance(result, WorkerGoneError):
                     raise result
-            if gone:
-                attempts += 1
+            if any(worker.greeted for worker, result in zip(workers, results, strict=True) if result in gone):
+                attempts += 1  # one that did not even start says nothing about the model
                 if attempts >= _LOAD_ATTEMPTS:
                     raise ModelLoadError(f"model '{model.name}': the worker loading it {gone[0]}")
-            elif results:
+            elif results and not gone:
                 return next(result for result in results if isinstance(result, ModelFace))
             if gone or not self.workers:
                 await self._next_worker()

@@ -19,6 +19,7 @@ from .states import WorkerGoneError
 
 _log = logging.getLogger(__name__)
 
+_STARTS = 3  # of a seat's first worker: one may be killed, by whomever, before it says hello
 _START_TIMEOUT = 60.0  # seconds for an interpreter to start and say hello, on however loaded a machine
 
 
@@ -83,7 +84,8 @@ class Seat:
             reason = await self._one_worker()
             self.deaths += 1
             now = self._timers.clock()
-            delay = self._backoff.after_death(now, now - started) if self._greeted else None
+            hopeless = not self._greeted and self.deaths >= _STARTS
+            delay = None if hopeless else self._backoff.after_death(now, now - started)
             pid = self.worker.pid if self.worker is not None else 0
             if delay is None:
                 self.failure = self._why(reason)

@@ -9,7 +9,7 @@ import socket
 from collections import deque
 from threading import Lock
 
-_MAX_BUFFERS = 64  # per sendmsg
+_MOST_TOGETHER = 64  # frames per system call
 
 
 class Outbox:
@@ -32,14 +32,16 @@ class Outbox:
         """Have a frame sent with the next one, or by ``flush``."""
         self._frames.append(frame)
 
-    def _send(self, frames: list[bytes]) -> None:
-        try:
-            sent = self._socket.sendmsg(frames)
-        except BlockingIOError:
-            sent = 0
-        if sent == sum(map(len, frames)):
-            return
-        rest = memoryview(b"".join(frames))[sent:]
+    def _send_next(self) -> None:
+        frames = self._frames
+        first = frames.popleft()
+        if frames:
+            more = [first, *(frames.popleft() for _ in range(min(len(frames), _MOST_TOGETHER - 1)))]
+            self._send_all(memoryview(b"".join(more)))
+        else:
+            self._send_all(memoryview(first))
+
+    def _send_all(self, rest: memoryview) -> None:
         while rest:
             try:
                 rest = rest[self._socket.send(rest) :]
@@ -58,7 +60,7 @@ class Outbox:
         while self._frames and self._sending.acquire(blocking=False):
             try:
                 while self._frames:
-                    self._send([self._frames.popleft() for _ in range(min(len(self._frames), _MAX_BUFFERS))])
+                    self._send_next()
             except OSError:
                 os._exit(1)  # the server is gone
             finally:
