@@ -83,6 +83,9 @@ class ModelSettings(BaseModel):
 
     _source: str | None = PrivateAttr(None)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, _import_path(value) if name == "implementation" else value)
+
     @property
     def version(self) -> str:
         """The version of this model, "" where it has none."""

@@ -127,6 +127,9 @@ def test_the_implementation_may_be_the_class() -> None:
     settings = ModelSettings(name="m", implementation=Doubler)
     assert settings.implementation == settings.implementation_ == f"{__name__}.Doubler"
     assert json.loads(settings.model_dump_json())["implementation"] == f"{__name__}.Doubler"
+    assigned = ModelSettings(name="m")
+    assigned.implementation = Doubler
+    assert assigned == settings
 
 
 def test_settings_know_the_file_they_are_from(tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,15 @@ def test_what_is_no_picture_is_refused_and_harms_nobody(server: ServerProcess) -
     assert refused.status_code == 400
     assert "'picture' was not found. Available inputs are 'payload'" in refused.json()["error"]
     assert ask(server, PICTURE)["data"][0] == "green triangle"
+
+
+def test_it_is_the_same_written_for_mlserver(tmp_path: Path, serve: Callable[..., ServerProcess]) -> None:
+    folder = tmp_path / "classifier"
+    shutil.copytree(FOLDER, folder)
+    code = (folder / "serve-model.py").read_text().replace("from oipserver", "from mlserver")
+    assert "oipserver" not in code
+    (folder / "serve-model.py").write_text(code)
+    assert ask(serve(folder), PICTURE)["data"][0] == "green triangle"
 
 
 def test_the_hub_variant_is_python() -> None:
