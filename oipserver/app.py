@@ -8,7 +8,8 @@ import logging
 import os
 import signal
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -37,6 +38,8 @@ from .wire.metrics import MetricsServer
 from .wire.rest import RestServer
 
 _log = logging.getLogger(__name__)
+
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 #: Extensions of the protocol that are truly there; an extension's own package adds its name when it lands.
 EXTENSIONS = ("binary_tensor_data", "model_repository", "parameters")
@@ -233,12 +236,16 @@ class Server:
 async def serve(settings: Settings, root: Path, announce: Callable[[StartReport], None]) -> None:
     """Start a server, ``announce`` it, and run it until SIGTERM or SIGINT. A second signal ends the process at once."""
     stopping = asyncio.Event()
-    stop_on_signals(stopping)
-    await run_until(stopping, Server(settings, root), announce)
+    with stop_on_signals(stopping):
+        await run_until(stopping, Server(settings, root), announce)
 
 
-def stop_on_signals(stopping: asyncio.Event) -> None:
-    """Set ``stopping`` when this process is told to stop. The second time it ends at once."""
+@contextmanager
+def stop_on_signals(stopping: asyncio.Event) -> Iterator[None]:
+    """Meanwhile, set ``stopping`` when this process is told to stop. The second time it ends at once.
+
+    Raises ValueError or RuntimeError outside of the main thread, to which signals belong.
+    """
     loop = asyncio.get_running_loop()
 
     def on_signal(number: int) -> None:
@@ -247,8 +254,13 @@ def stop_on_signals(stopping: asyncio.Event) -> None:
         _log.info("%s: finishing what is in flight", signal.Signals(number).name)
         stopping.set()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _STOP_SIGNALS:
         loop.add_signal_handler(number, on_signal, number)
+    try:
+        yield
+    finally:
+        for number in _STOP_SIGNALS:
+            loop.remove_signal_handler(number)
 
 
 async def run_until(

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from ..app import Server, StartReport, run_until, stop_on_signals
@@ -33,14 +34,15 @@ class MLServer:
     async def start(self, models_settings: Sequence[ModelSettings] = ()) -> None:
         """Serve ``models_settings``, until stopped. Raises OIPError where the server cannot start, RuntimeError where
         it was started before."""
-        try:
-            stop_on_signals(self._stopping)
-        except (ValueError, RuntimeError):  # signals are the main thread's: in others ``stop`` is the only way
-            _log.debug("not in the main thread: signals do not stop this server")
-        try:
-            await run_until(self._stopping, self._server, self._announce, models_settings)
-        finally:
-            self._stopped.set()
+        with ExitStack() as signals:
+            try:
+                signals.enter_context(stop_on_signals(self._stopping))
+            except (ValueError, RuntimeError):
+                _log.debug("not in the main thread: signals do not stop this server")
+            try:
+                await run_until(self._stopping, self._server, self._announce, models_settings)
+            finally:
+                self._stopped.set()
 
     async def started(self) -> StartReport:
         """Wait until the models are loaded: what is served, and on which ports."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
+import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -222,6 +225,30 @@ def test_a_server_started_from_python_serves_until_it_is_stopped(tmp_path: Path)
         await running
 
     asyncio.run(main())
+
+
+@pytest.mark.usefixtures("importable")
+@pytest.mark.parametrize("in_thread", [False, True])
+def test_a_server_leaves_the_signals_as_they_were(in_thread: bool, tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    async def main() -> None:
+        server = MLServer(server_settings(model_repository_root=str(tmp_path)))
+        running = asyncio.create_task(server.start([ModelSettings(name="m", implementation=Doubler)]))
+        await server.started()
+        assert (signal.getsignal(signal.SIGTERM) == before) is in_thread
+        if in_thread:
+            await server.stop()
+        else:
+            os.kill(os.getpid(), signal.SIGTERM)
+        await running
+
+    if in_thread:
+        with ThreadPoolExecutor(1) as threads:
+            threads.submit(asyncio.run, main()).result()
+    else:
+        asyncio.run(main())
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
