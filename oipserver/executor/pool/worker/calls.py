@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import aclosing
 from functools import partial
 from typing import Any
 
-from ....errors import Code, InternalError, OIPError
-from ....protocol import InferRequest, InferResponse
+from ....errors import Code
+from ....protocol import InferRequest
 from ....telemetry.context import model_context
 from .. import messages
-from ..frames import FrameError, Kind, encode
+from ..frames import FrameError, Kind
 from ..memory import SharedMemory
 from ..messages import Cost
+from . import replies
 from .lease import Credit, Lease
 from .line import QUICK, Line, Waiting
 from .loaded import LoadedModel
 from .meter import metered
 from .outbox import Outbox
+from .replies import Replies, Reply
 
 _log = logging.getLogger(__name__)
-
-Reply = tuple[Kind, list[Any], Sequence[bytes | memoryview]]  # kind, metadata and inline data of a frame
 
 
 class Calls:
@@ -41,10 +41,10 @@ class Calls:
         self._unsettled: list[int] = []  # entries on the board of calls whose answers may not have been sent
         self._memory = memory
         self._outbox = outbox
+        self._replies = Replies(memory, outbox)
         self._loop = loop
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._credits: dict[int, Credit] = {}
-        self._late: dict[int, Lease] = {}  # answered calls whose data a model keeps
 
     # -- frames --------------------------------------------------------------------------------------------------
 
@@ -110,12 +110,12 @@ class Calls:
     # -- running -------------------------------------------------------------------------------------------------
 
     def _model(self, id_: int, key: int) -> tuple[LoadedModel | None, Lease]:
-        lease = Lease(partial(self._let_go, id_))
+        lease = self._replies.lease(id_)
         model = self.models.get(key)
         if model is None:
-            self._reply(id_, lease, *_error(Code.UNAVAILABLE, "the model is not loaded in this worker"))
+            self._replies.reply(id_, lease, *replies.error(Code.UNAVAILABLE, "the model is not loaded in this worker"))
         elif not self._memory.board.vacant:
-            self._reply(id_, lease, *_too_many())
+            self._replies.reply(id_, lease, *replies.too_many())
             model = None
         return model, lease
 
@@ -127,8 +127,10 @@ class Calls:
         try:
             return messages.read_request(meta, inline, half, lease.hold, name, version)
         except FrameError as error:
-            reply = _error(Code.INTERNAL, f"model '{name}': the request did not survive the way to its worker: {error}")
-        self._reply(id_, lease, *reply)
+            reply = replies.error(
+                Code.INTERNAL, f"model '{name}': the request did not survive the way to its worker: {error}"
+            )
+        self._replies.reply(id_, lease, *reply)
         return None
 
     def run_waiting(self) -> None:
@@ -140,12 +142,12 @@ class Calls:
         call.request = None
         board = self._memory.board
         if not board.vacant or request is None:
-            self._reply(call.id, call.lease, *_too_many())
+            self._replies.reply(call.id, call.lease, *replies.too_many())
             return
         self._unsettled.append(board.begin(call.id))
         reply = self._run_now(model, request, taken)
         del request
-        self._reply(call.id, call.lease, *reply, later=True)
+        self._replies.reply(call.id, call.lease, *reply, later=True)
         if model.longest > QUICK or model.settings.stateful or not self.retry:
             self._settle()
 
@@ -157,7 +159,7 @@ class Calls:
 
     def _cancelled(self, call: Waiting) -> None:
         call.request = None
-        self._reply(call.id, call.lease, *_error(Code.CANCELLED, "the call was cancelled"))
+        self._replies.reply(call.id, call.lease, *replies.error(Code.CANCELLED, "the call was cancelled"))
 
     def _run_now(self, model: LoadedModel, request: InferRequest, taken: int) -> Reply:
         try:
@@ -168,9 +170,9 @@ class Calls:
             timings.dispatched = taken
             busy = timings.infer_end - timings.infer_start
             model.took(busy)
-            return self._answer(Kind.RESULT, response, Cost(busy))
+            return self._replies.answer(Kind.RESULT, response, Cost(busy))
         except BaseException as error:
-            return _failure(model, error)
+            return replies.failure(model, error)
 
     def _start(
         self,
@@ -199,9 +201,9 @@ class Calls:
                 except asyncio.CancelledError:
                     raise
                 except BaseException as error:
-                    reply = _failure(model, error)
+                    reply = replies.failure(model, error)
             del work  # it holds the request
-            self._reply(id_, lease, *reply)
+            self._replies.reply(id_, lease, *reply)
         finally:
             self._memory.board.end(entry)
 
@@ -210,10 +212,10 @@ class Calls:
         model.tasks.discard(task)
         self._credits.pop(id_, None)
         if task.cancelled():
-            self._reply(id_, lease, *_error(Code.CANCELLED, "the call was cancelled"))
+            self._replies.reply(id_, lease, *replies.error(Code.CANCELLED, "the call was cancelled"))
         elif (error := task.exception()) is not None:
             _log.error("a call of model '%s' was lost", model.settings.name, exc_info=error)
-            self._reply(id_, lease, *_failure(model, error))
+            self._replies.reply(id_, lease, *replies.failure(model, error))
 
     async def _infer(self, id_: int, model: LoadedModel, request: InferRequest) -> Reply:
         cost = Cost()
@@ -221,7 +223,7 @@ class Calls:
             response = await self._loop.run_in_executor(model.threads, model.host.infer_now, request)
         else:
             response = await metered(model.host.infer(request), cost)
-        return self._answer(Kind.RESULT, response, cost)
+        return self._replies.answer(Kind.RESULT, response, cost)
 
     async def _stream(self, id_: int, model: LoadedModel, credit: Credit, request: InferRequest) -> Reply:
         answers = model.host.stream(request)
@@ -229,7 +231,7 @@ class Calls:
         async with aclosing(answers):
             async for response in answers:
                 await credit.take()
-                self._outbox.send(self._frame(id_, *self._answer(Kind.PART, response, Cost())))
+                self._outbox.send(self._replies.frame(id_, *self._replies.answer(Kind.PART, response, Cost())))
                 del response
                 await asyncio.sleep(0)  # let a CANCEL be read, however eagerly the model produces
         return Kind.END, [False], ()
@@ -238,64 +240,3 @@ class Calls:
         response = await model.host.call_handler(request)
         block = messages.place([messages.body_tensor(response.body)], self._memory.answers)
         return Kind.RESULT, messages.write_handler_response(response, block), block.inline
-
-    # -- answers -------------------------------------------------------------------------------------------------
-
-    def _answer(self, kind: Kind, response: InferResponse, cost: Cost) -> Reply:
-        block = messages.place(response.outputs, self._memory.answers)
-        return kind, messages.write_response(response, block, cost), block.inline
-
-    def _frame(self, id_: int, kind: Kind, meta: list[Any], inline: Sequence[bytes | memoryview]) -> bytes:
-        """A frame of an answer. Raises InternalError where the answer's metadata cannot be sent."""
-        try:
-            return encode(kind, id_, meta, *inline)
-        except (TypeError, ValueError) as error:
-            start = meta[1][0]
-            if start >= 0:
-                self._memory.answers.free(start)
-            raise InternalError(f"the model's answer cannot be sent: {error}") from None
-
-    def _reply(
-        self,
-        id_: int,
-        lease: Lease,
-        kind: Kind,
-        meta: list[Any],
-        inline: Sequence[bytes | memoryview],
-        *,
-        later: bool = False,
-    ) -> None:
-        """Send the last frame of a call. Its first item tells whether the request's data is free again."""
-        held = lease.held
-        meta[0] = not held
-        try:
-            frame = self._frame(id_, kind, meta, inline)
-        except InternalError as error:
-            frame = encode(Kind.ERROR, id_, [not held, error.code.value, error.message, None, None])
-        if later:
-            self._outbox.put(frame)
-        else:
-            self._outbox.send(frame)
-        if held:
-            self._late[id_] = lease
-            lease.watch()
-
-    def _let_go(self, id_: int) -> None:
-        if self._late.pop(id_, None) is not None:
-            self._outbox.post(encode(Kind.RELEASE, id_))
-
-
-def _error(code: Code, message: str, retry_after: float | None = None, status_code: int | None = None) -> Reply:
-    return Kind.ERROR, [True, code.value, message, retry_after, status_code], ()
-
-
-def _too_many() -> Reply:
-    return _error(Code.RESOURCE_EXHAUSTED, "this worker executes too many calls; try later")
-
-
-def _failure(model: LoadedModel, error: BaseException) -> Reply:
-    if isinstance(error, OIPError):
-        return _error(error.code, error.message, error.retry_after, error.status_code)
-    name = model.settings.name
-    _log.error("an answer of model '%s' could not be used", name, exc_info=error)
-    return _error(Code.INTERNAL, f"model '{name}' failed: {type(error).__name__}: {error}")
