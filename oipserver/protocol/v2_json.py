@@ -188,8 +188,8 @@ def _binary_input(
             f"input '{name}' has a 'binary_data_size', but the request carries no binary data: "
             "the header Inference-Header-Content-Length is missing"
         )
-    rest = _without(parameters, "binary_data_size")
-    return Tensor.from_raw(name, datatype, shape, binary.take(size, name), rest or None)
+    rest = _without(parameters, "binary_data_size") if len(parameters) > 1 else None
+    return Tensor.from_raw(name, datatype, shape, binary.take(size, name), rest)
 
 
 def _required(item: Mapping[str, Any], member: str, tensor: str) -> object:
@@ -267,7 +267,9 @@ def response_document(
         if form is not None and form.binary(tensor.name):
             raw = tensor.raw
             size = raw.nbytes if isinstance(raw, memoryview) else len(raw)
-            output["parameters"] = {**(parameters or {}), "binary_data_size": size}
+            output["parameters"] = (
+                {**parameters, "binary_data_size": size} if parameters else {"binary_data_size": size}
+            )
             blobs.append(raw)
         else:
             if parameters:

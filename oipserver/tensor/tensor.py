@@ -137,7 +137,7 @@ class Tensor:
                 if array.dtype != datatype.dtype:
                     array = array.astype(datatype.dtype)
                 # A view of the array's own memory where it is contiguous; an empty array has no memory to view.
-                raw = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data if array.size else b""
+                raw = array.ravel().view(np.uint8).data if array.size else b""
             self._raw = raw
         return memoryview(raw) if isinstance(raw, bytearray) else raw
 

@@ -64,7 +64,8 @@ class RestConnection(HttpConnection):
             return
         url = self.url
         if self.parser.get_method() == b"POST":
-            target = match_infer_path(self._path(url))
+            plain = b"?" not in url and not self.door.root_path
+            target = match_infer_path(url if plain else self._path(url))
             if target is not None:
                 self._begin(url, target)
                 return
@@ -206,10 +207,10 @@ class RestConnection(HttpConnection):
         size = reply.size
         head = render_head(reply, size, extra)
         self._running = cycle
-        if size <= _JOIN:
-            transport.write(b"".join((head, *buffers)))
-        else:
+        if size > _JOIN:
             transport.writelines((head, *buffers))
+        else:
+            transport.write(head + buffers[0] if len(buffers) == 1 else b"".join((head, *buffers)))
         self._observe(cycle, reply.status)
         if not self.flow.write_paused:
             self._complete(cycle)

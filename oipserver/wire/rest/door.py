@@ -42,5 +42,6 @@ class InferDoor:
 
     def date_line(self) -> bytes:
         """The whole line of the Date header."""
-        self.date()
+        if int(time.time()) != self._second:
+            self.date()
         return self._date_line

@@ -34,9 +34,10 @@ class Reply:
     @property
     def size(self) -> int:
         """Bytes of the body."""
-        if len(self.buffers) == 1:
-            return buffer_size(self.buffers[0])
-        return sum(map(buffer_size, self.buffers))
+        buffers = self.buffers
+        if len(buffers) == 1:
+            return len(buffers[0]) if type(buffers[0]) is bytes else buffer_size(buffers[0])
+        return sum(map(buffer_size, buffers))
 
 
 def buffer_size(buffer: Buffer) -> int:
