@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -76,6 +76,7 @@ else:
     @generator_coroutine
     def _rest(coroutine: Coroutine[Any, Any, T], waits_for: Any) -> Generator[Any, Any, T]:
         """What follows the first step, which ended with waiting for ``waits_for``."""
+        step: Callable[[Any], Any]
         while True:
             try:
                 sent = yield waits_for
