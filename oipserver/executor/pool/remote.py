@@ -25,6 +25,7 @@ from .model import PoolModel
 from .order import WorkerOrder
 from .owner import Owner
 from .process import Process
+from .promises import break_all, keep, look_at
 from .states import WorkerGoneError, WorkerState, check_transition
 
 _log = logging.getLogger(__name__)
@@ -102,7 +103,7 @@ class RemoteWorker:
         """Have ``model`` loaded, once, however often it is asked. Raises OIPError or WorkerGoneError."""
         if model.key not in self._loads:
             future: asyncio.Future[ModelFace] = self._loop.create_future()
-            future.add_done_callback(_look_at)
+            future.add_done_callback(look_at)
             self._loads[model.key] = (model, future)
             if not self.alive:
                 future.set_exception(WorkerGoneError(self.reason))
@@ -122,7 +123,7 @@ class RemoteWorker:
         if self.state is WorkerState.STARTING:
             return
         future = self._unloads[model.key] = self._loop.create_future()
-        future.add_done_callback(_look_at)
+        future.add_done_callback(look_at)
         self._channel.send(encode(Kind.UNLOAD, model.key))
         await asyncio.shield(future)
 
@@ -200,8 +201,8 @@ class RemoteWorker:
             else:
                 self._kept[call.id] = call.block
             call.block = None
-        if not self.calls and self._idle is not None and not self._idle.done():
-            self._idle.set_result(None)
+        if not self.calls:
+            keep(self._idle)
         self._owner.call_finished(self, call)
 
     def _on_release(self, id_: int, _: Any, __: memoryview) -> None:
@@ -249,9 +250,7 @@ class RemoteWorker:
         self._owner.worker_failed_to_load(self, key, error)
 
     def _on_unloaded(self, key: int, _: Any, __: memoryview) -> None:
-        future = self._unloads.pop(key)
-        if not future.done():
-            future.set_result(None)
+        keep(self._unloads.pop(key))
 
     @property
     def blocks_in_use(self) -> int:
@@ -308,12 +307,9 @@ class RemoteWorker:
         gone = WorkerGoneError(reason)
         promises: list[asyncio.Future[Any]] = [self.hello, *self._unloads.values()]
         promises += [load for _, load in self._loads.values()]
-        for promise in promises:
-            if not promise.done():
-                promise.set_exception(gone)
-        _look_at(self.hello)
-        if self._idle is not None and not self._idle.done():
-            self._idle.set_result(None)
+        break_all(promises, gone)
+        look_at(self.hello)
+        keep(self._idle)
         self.ended.set_result(reason)
         self._let_go()
         self._owner.worker_ended(self, calls, executing)
@@ -330,9 +326,3 @@ class RemoteWorker:
         self._loads.clear()
         self._unloads.clear()
         del self._memory
-
-
-def _look_at(future: asyncio.Future[Any]) -> None:
-    """Somebody may have stopped waiting: its error is no news then."""
-    if future.done() and not future.cancelled():
-        future.exception()
