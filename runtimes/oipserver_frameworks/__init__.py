@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from .artefact import Artefact, find_artefact
 from .framework import import_framework
+from .loading import load_alone
 from .predictor import Predictor
 from .table import TableModel
 from .threads import thread_share, threads_for
 
-__all__ = ["Artefact", "Predictor", "TableModel", "find_artefact", "import_framework", "thread_share", "threads_for"]
+__all__ = [
+    "Artefact",
+    "Predictor",
+    "TableModel",
+    "find_artefact",
+    "import_framework",
+    "load_alone",
+    "thread_share",
+    "threads_for",
+]

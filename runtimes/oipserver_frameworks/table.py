@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,6 +25,7 @@ from oipserver.types import (
 
 from .answers import as_array, np_tensor, output_metadata
 from .artefact import Artefact, find_artefact
+from .loading import load_alone
 from .predictor import Predictor
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class TableModel(MLModel):
 
     async def load(self) -> bool:
         """Open the model in a thread of its own: the server stays alive meanwhile. Raises ModelLoadError."""
-        await asyncio.to_thread(self._load)
+        await load_alone(self._load)
         return True
 
     def _load(self) -> None:

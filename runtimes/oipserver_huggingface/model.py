@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from oipserver_frameworks import load_alone
 from oipserver_frameworks.torch_failures import run_failure
 
 from oipserver import MLModel, ModelSettings, Tensor
@@ -45,7 +45,7 @@ class HuggingFaceRuntime(MLModel):
 
     async def load(self) -> bool:
         """Load the pipeline, once, in a thread of its own: the server stays alive meanwhile. Raises ModelLoadError."""
-        self._pipeline = await asyncio.to_thread(load_pipeline, self.settings, self._options)
+        self._pipeline = await load_alone(load_pipeline, self.settings, self._options)
         set_threads(self._options, self.name)  # here: it holds for the thread that says it
         self.execution_provider = str(self._pipeline.device)
         if not self.settings.inputs:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from oipserver_frameworks import Artefact, find_artefact, import_framework
+from oipserver_frameworks import Artefact, find_artefact, import_framework, load_alone
 from oipserver_frameworks.torch_failures import run_failure
 
 from oipserver import MLModel, ModelSettings, Tensor
@@ -47,7 +46,7 @@ class TorchModel(MLModel):
     async def load(self) -> bool:
         """Open the model in a thread of its own: the server stays alive meanwhile. Raises ModelLoadError."""
         options = read_options(self.settings)
-        await asyncio.to_thread(self._load, options)
+        await load_alone(self._load, options)
         if options.intra_op_threads:
             # Here and not in that thread: it holds for the thread that says it, and for those that start later.
             self._torch.set_num_threads(options.intra_op_threads)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
-from oipserver_frameworks import Artefact, find_artefact, import_framework, thread_share, threads_for
+from oipserver_frameworks import Artefact, find_artefact, import_framework, load_alone, thread_share, threads_for
 from oipserver_frameworks.answers import as_array, np_tensor
 
 from oipserver.errors import InternalError, ModelLoadError
@@ -78,6 +80,29 @@ class TestImports:
     def test_a_missing_package(self) -> None:
         with pytest.raises(ModelLoadError, match=r"needs no_such_thing, which is not installed.*\n  pip install thing"):
             import_framework("no_such_thing.part", "thing", "m")
+
+
+class TestLoading:
+    def test_one_load_at_a_time_while_the_loop_lives(self) -> None:
+        running: list[int] = []
+        seen: list[int] = []
+        released = threading.Event()
+
+        def load(number: int) -> int:
+            running.append(number)
+            assert released.wait(20)
+            seen.append(len(running))
+            running.remove(number)
+            return number
+
+        async def both() -> list[int]:
+            loads = asyncio.gather(load_alone(load, 1), load_alone(load, 2))
+            await asyncio.sleep(0)
+            released.set()
+            return list(await loads)
+
+        assert asyncio.run(both()) == [1, 2]
+        assert seen == [1, 1]
 
 
 class TestAnswers:

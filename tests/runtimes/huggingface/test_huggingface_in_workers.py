@@ -38,7 +38,9 @@ def test_text_and_images(tmp_path: Path) -> None:
     animals = transformers.pipeline("image-classification", model=str(tmp_path / "eyes"))(picture)
     with ServerProcess(tmp_path) as server:
         tensor = {"name": "array_inputs", "shape": [2], "datatype": "BYTES", "data": lines}
-        (output,) = server.infer("mood", {"inputs": [tensor]}).json()["outputs"]
+        answer = server.infer("mood", {"inputs": [tensor]})
+        assert answer.status_code == 200, answer.text
+        (output,) = answer.json()["outputs"]
         assert output["parameters"] == {"content_type": "hg_jsonlist"}
         assert [json.loads(part)["label"] for part in output["data"]] == [mood["label"] for mood in moods]
         encoded = base64.b64encode(buffer.getvalue()).decode()

@@ -33,7 +33,9 @@ def test_both_kinds_of_programs(tmp_path: Path) -> None:
     wrong = {**right, "shape": [4, 2], "data": rows.reshape(4, 2).tolist()}
     with ServerProcess(tmp_path) as server:
         for name in ("script", "exported"):
-            (output,) = server.infer(name, {"inputs": [right]}).json()["outputs"]
+            answer = server.infer(name, {"inputs": [right]})
+            assert answer.status_code == 200, answer.text
+            (output,) = answer.json()["outputs"]
             np.testing.assert_allclose(np.reshape(output["data"], output["shape"]), expected, rtol=1e-6)
             answer = server.infer(name, {"inputs": [wrong]})
             assert answer.status_code == 400, answer.text
