@@ -1,7 +1,8 @@
-"""Writes the pages of docs/ that follow from the code; ``--check`` fails where one has drifted."""
+"""Writes the pages of docs/ that follow from the code and its tests; ``--check`` fails where one has drifted."""
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -62,7 +63,23 @@ def settings_page() -> str:
     )
 
 
-PAGES = {"settings.md": settings_page}
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def migration_page() -> str:
+    """docs/migrating-from-mlserver.md: the words around it here, its tables from the test's allow-list."""
+    listed = json.loads((FOLDER.parent / "tests" / "differential" / "differences.json").read_text())
+    settings = [f"| `{row['name']}` | `{row['value']}` | {_cell(row['default'])} |" for row in listed["settings"]]
+    differences = [
+        f"| {_cell(row['mlserver'])} | {_cell(row['oipserver'])} | {_cell(row['reason'])} |"
+        for row in listed["differences"]
+    ]
+    text = (FOLDER / "templates" / "migrating-from-mlserver.md").read_text()
+    return text.replace("{settings}", "\n".join(settings)).replace("{differences}", "\n".join(differences))
+
+
+PAGES = {"settings.md": settings_page, "migrating-from-mlserver.md": migration_page}
 
 
 def main(arguments: list[str]) -> int:

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1] / ".venvs"
 #: What is installed for each peer: one list of pip arguments after another.
 REQUIREMENTS: dict[str, list[list[str]]] = {
     # Without the two caps MLServer 1.7.1 does not start its workers, and its pandas codec fails.
-    "mlserver": [["mlserver==1.7.1", "uvloop<0.22", "pandas<3", "onnxruntime==1.31.1"]],
+    "mlserver": [["mlserver==1.7.1", "uvloop<0.22", "pandas<3", "onnxruntime==1.31.1", "mlserver-sklearn==1.7.1"]],
     "mosec": [["mosec==0.9.8", "onnxruntime==1.31.1", "orjson"]],
     # Of this wheel only the tritonserver binary and its Python backend are used, not its Python package, so none of the
     # package's dependencies are needed. The backend was built for numpy 1 and hands out empty tensors with numpy 2.

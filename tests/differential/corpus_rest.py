@@ -1,0 +1,292 @@
+"""The REST requests both servers get, in this order; knows no server."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from typing import Any
+
+Case = dict[str, Any]
+JSON = {"content-type": "application/json"}
+
+GOLDEN = [
+    "np-float32",
+    "np-float16",
+    "np-float64",
+    "np-bool",
+    "np-int8",
+    "np-uint8",
+    "np-int16",
+    "np-uint16",
+    "np-int32",
+    "np-uint32",
+    "np-int64",
+    "np-uint64",
+    "np-one-dimension",
+    "np-no-dimension",
+    "np-empty",
+    "np-texts",
+    "np-bytes",
+    "np-objects",
+    "np-nan",
+    "np-datetime64",
+    "np-complex",
+    "pd-plain",
+    "pd-floats",
+    "pd-json",
+    "pd-missing-text",
+    "pd-datetime",
+    "pd-category",
+    "pd-nullable",
+    "str-plain",
+    "str-not-bytes",
+    "base64-plain",
+    "datetime-plain",
+    "np-request",
+    "str-request",
+    "by-payload",
+    "not-utf8",
+    "array-as-data",
+]
+#: Inputs of the echo model: what is sent, and is to come back decoded and encoded again.
+ECHOES: dict[str, Any] = {
+    "flat": ("INT32", [2, 2], [1, 2, 3, 4], "np"),
+    "nested": ("INT32", [2, 2], [[1, 2], [3, 4]], "np"),
+    "nested-text": ("BYTES", [2, 1], [["a"], ["bc"]], "np"),
+    "scalar": ("FP32", [1], 3.5, "np"),
+    "open-shape": ("INT64", [-1, 2], [1, 2, 3, 4], "np"),
+    "bool-of-numbers": ("BOOL", [2], [1, 0], "np"),
+    "half": ("FP16", [2], [1.5, 2], "np"),
+    "null": ("FP32", [1, 2], [1, None], "np"),
+    "integers-of-texts": ("INT32", [2], ["1", "2"], "np"),
+    "integers-of-floats": ("INT32", [2], [1.7, 2.2], "np"),
+    "texts-as-np": ("BYTES", [2], ["a", "bc"], "np"),
+    "big": ("UINT64", [1], [2**64 - 1], "np"),
+    "texts": ("BYTES", [2], ["hey", "é"], "str"),
+    "bare-text": ("BYTES", [11], "hello world", "str"),
+    "base64": ("BYTES", [1], ["UHl0aG9uIGlzIGZ1bg=="], "base64"),
+    "base64-not": ("BYTES", [1], ["Python is fun"], "base64"),
+    "datetime": ("BYTES", [1], ["2022-01-11T11:00:00"], "datetime"),
+    "raw-flat": ("FP32", [3], [1.5, 2, 3], None),
+    "raw-nested": ("FP32", [1, 3], [[1.5, 2, 3]], None),
+    "raw-text": ("BYTES", [1], "hello", None),
+    "unknown-content-type": ("INT32", [1], [1], "nobody-knows"),
+    "empty": ("FP32", [0], [], "np"),
+    # Mistakes of the client.
+    "integer-null": ("INT32", [1], [None], "np"),
+    "too-big": ("UINT8", [1], [300], "np"),
+    "wrong-shape": ("FP32", [3], [1, 2], "np"),
+    "text-as-number": ("FP32", [1], ["abc"], "np"),
+    "bad-datetime": ("BYTES", [1], ["no date"], "datetime"),
+    "bad-datatype": ("FLOAT", [1], [1], "np"),
+    "negative-shape": ("FP32", [-2], [1, 2], "np"),
+    "ragged": ("FP32", [2, 2], [[1, 2], [3]], "np"),
+}
+
+
+def tensor(name: str, datatype: str, shape: list[int], data: Any, content_type: str | None = None) -> dict[str, Any]:
+    """An input as JSON."""
+    found = {"name": name, "datatype": datatype, "shape": shape, "data": data}
+    return found if content_type is None else {**found, "parameters": {"content_type": content_type}}
+
+
+def text(value: str) -> dict[str, Any]:
+    """One text as a request of its own."""
+    return {"inputs": [tensor("text", "BYTES", [1], [value], "str")]}
+
+
+X = tensor("x", "INT64", [1, 3], [1, 2, 3], "np")
+TOTAL = "/v2/models/total/infer"
+
+
+def post(path: str, body: Any = None, **more: Any) -> Case:
+    """A POST; a body of bytes is sent as it is."""
+    return {"method": "POST", "path": path, "body": body, **more}
+
+
+def get(path: str) -> Case:
+    """A GET."""
+    return {"method": "GET", "path": path}
+
+
+def cases() -> Iterator[tuple[str, Case]]:
+    """Every case with its name, the ones that change what is loaded last."""
+    yield from _told().items()
+    yield from _infer().items()
+    yield from _tables().items()
+    for name in GOLDEN:
+        yield f"rest/golden/{name}", post("/v2/models/golden/infer", text(name))
+    for name, sent in ECHOES.items():
+        yield f"rest/echo/{name}", post("/v2/models/echo/infer", {"inputs": [tensor("x", *sent)]})
+    for way in ["value", "inference", "teapot", "unprocessable", "internal", "not-found", "parameters", "nothing"]:
+        yield f"rest/failing/{way}", post("/v2/models/failing/infer", text(way))
+    yield from _malformed().items()
+    yield from _streams().items()
+    yield from _repository().items()
+
+
+def _told() -> dict[str, Case]:
+    found = {"live": "/v2/health/live", "ready": "/v2/health/ready", "server-metadata": "/v2"}
+    for name in ("total", "echo"):
+        found |= {f"metadata-{name}": f"/v2/models/{name}", f"ready-{name}": f"/v2/models/{name}/ready"}
+    found |= {
+        "metadata-version": "/v2/models/total/versions/v1",
+        "ready-version": "/v2/models/total/versions/v1/ready",
+        "metadata-unknown": "/v2/models/nope",
+        "metadata-unknown-version": "/v2/models/total/versions/v9",
+        "ready-unknown": "/v2/models/nope/ready",
+        "docs": "/v2/docs",
+        "model-docs": "/v2/models/total/docs",
+        "model-docs-unknown": "/v2/models/nope/docs",
+        "unknown-path": "/v2/nope",
+        "wrong-method": TOTAL,
+    }
+    return {f"rest/told/{name}": get(path) for name, path in found.items()}
+
+
+def _infer() -> dict[str, Case]:
+    body = {"inputs": [X]}
+    zipped = gzip.compress(json.dumps(body).encode())
+    found = {
+        "plain": post(TOTAL, body),
+        "version": post("/v2/models/total/versions/v1/infer", body),
+        "version-query": post(f"{TOTAL}?model_version=v1", body),
+        "generate": post("/v2/models/total/generate", body),
+        "id": post(TOTAL, {"id": "mine", **body}),
+        "headers": post(TOTAL, {"id": "mine", **body}, headers={"x-foo": "Bar", "X-Request-Id": "42"}),
+        "parameters": post("/v2/models/echo/infer", {"parameters": {"a": 1, "b": "c", "d": True}, "inputs": []}),
+        "parameters-nested": post("/v2/models/echo/infer", {"parameters": {"e": [1]}, "inputs": []}),
+        "input-parameters": post(
+            "/v2/models/echo/infer", {"inputs": [{**tensor("x", "INT32", [1], [1]), "parameters": {"own": "yes"}}]}
+        ),
+        "outputs": post(TOTAL, {**body, "outputs": [{"name": "total", "shape": [1]}]}),
+        "unknown-keys": post(TOTAL, {**body, "more": 1}),
+        "by-metadata": post(TOTAL, {"inputs": [tensor("x", "INT64", [2, 3], [1, 2, 3, 4, 5, 6])]}),
+        "other-name": post(TOTAL, {"inputs": [tensor("y", "INT64", [1, 3], [1, 2, 3])]}),
+        "other-datatype": post(TOTAL, {"inputs": [tensor("x", "INT32", [1, 3], [1, 2, 3])]}),
+        "json-suffix": post(TOTAL, json.dumps(body).encode(), headers={"content-type": "application/cloudevents+json"}),
+        "gzip-body": post(TOTAL, zipped, headers={**JSON, "content-encoding": "gzip"}),
+        "gzip-answer": post(
+            "/v2/models/echo/infer",
+            {"inputs": [tensor("x", "INT32", [400], list(range(400)), "np")]},
+            headers={"accept-encoding": "gzip"},
+        ),
+        "signature": post(
+            "/v2/models/signature/infer",
+            {"inputs": [tensor("x", "FP32", [1, 2], [1, 2]), tensor("labels", "BYTES", [2], ["a", "b"])]},
+        ),
+        "signature-optional": post(
+            "/v2/models/signature/infer",
+            {
+                "inputs": [
+                    tensor("x", "FP32", [1, 2], [1, 2]),
+                    tensor("labels", "BYTES", [1], ["a"]),
+                    tensor("scale", "FP32", [1], [3]),
+                ]
+            },
+        ),
+        "signature-missing": post("/v2/models/signature/infer", {"inputs": [tensor("x", "FP32", [1, 2], [1, 2])]}),
+        "signature-unknown": post(
+            "/v2/models/signature/infer",
+            {
+                "inputs": [
+                    tensor("x", "FP32", [1], [1]),
+                    tensor("labels", "BYTES", [1], ["a"]),
+                    tensor("z", "FP32", [1], [1]),
+                ]
+            },
+        ),
+        "signature-metadata": get("/v2/models/signature"),
+        "handler": post("/differential/sum", [1, 2, 3]),
+        "handler-raw": post("/differential/raw", {"a": 1}, seconds=5),
+        "handler-invalid": post("/differential/sum", {"a": 1}),
+    }
+    return {f"rest/infer/{name}": case for name, case in found.items()}
+
+
+def _tables() -> dict[str, Case]:
+    columns = [
+        tensor("age", "INT32", [2], [34, 22]),
+        tensor("name", "BYTES", [2], ["Jo", "Mi"], "str"),
+        tensor("score", "FP64", [2], [0.5, None], "np"),
+    ]
+    path = "/v2/models/table/infer"
+    found = {
+        "frame": post(path, {"parameters": {"content_type": "pd"}, "inputs": columns}),
+        "frame-json": post(
+            path,
+            {
+                "parameters": {"content_type": "pd"},
+                "inputs": [tensor("a", "BYTES", [2], ["[1, 2]", '{"k": 1}'], "pd_json")],
+            },
+        ),
+        "array": post(path, {"parameters": {"content_type": "np"}, "inputs": columns[:1]}),
+        "array-by-default": post(path, {"inputs": columns[:1]}),
+        "array-of-two": post(path, {"parameters": {"content_type": "np"}, "inputs": columns[:2]}),
+        "texts": post(path, {"parameters": {"content_type": "str"}, "inputs": columns[1:2]}),
+    }
+    return {f"rest/table/{name}": case for name, case in found.items()}
+
+
+def _malformed() -> dict[str, Case]:
+    body = json.dumps({"inputs": [X]}).encode()
+    found = {
+        "unknown-model": post("/v2/models/nope/infer", {"inputs": [X]}),
+        "unknown-version": post("/v2/models/total/versions/v7/infer", {"inputs": [X]}),
+        "unknown-version-query": post(f"{TOTAL}?model_version=v7", {"inputs": [X]}),
+        "no-body": post(TOTAL),
+        "bad-json": post(TOTAL, b"{", headers=JSON),
+        "a-list": post(TOTAL, [1]),
+        "no-inputs": post(TOTAL, {}),
+        "empty-inputs": post(TOTAL, {"inputs": []}),
+        "no-data": post(TOTAL, {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1]}]}),
+        "no-shape": post(TOTAL, {"inputs": [{"name": "x", "datatype": "FP32", "data": [1]}]}),
+        "bad-datatype": post(TOTAL, {"inputs": [tensor("x", "FLOAT", [1], [1])]}),
+        "no-content-type": post(TOTAL, body),
+        "form": post(TOTAL, body, headers={"content-type": "application/x-www-form-urlencoded"}),
+        "trailing-slash": post(f"{TOTAL}/", {"inputs": [X]}),
+        "bad-gzip": post(TOTAL, b"no gzip", headers={**JSON, "content-encoding": "gzip"}),
+    }
+    return {f"rest/malformed/{name}": case for name, case in found.items()}
+
+
+def _streams() -> dict[str, Case]:
+    words = "/v2/models/words"
+    found = {
+        "plain": post(f"{words}/infer_stream", text("a cat sat")),
+        "generate": post(f"{words}/generate_stream", text("a cat")),
+        "id": post(f"{words}/infer_stream", {"id": "mine", **text("a cat")}),
+        "not-streaming": post("/v2/models/total/infer_stream", {"inputs": [X]}),
+        "fails-at-once": post(f"{words}/infer_stream", text("stop")),
+        "fails-later": post(f"{words}/infer_stream", text("a stop cat")),
+        "unknown-model": post("/v2/models/nope/infer_stream", text("a")),
+        "invalid": post(f"{words}/infer_stream", {}),
+    }
+    return {f"rest/stream/{name}": case for name, case in found.items()}
+
+
+def _repository() -> dict[str, Case]:
+    models, movable = "/v2/repository/models", "/v2/models/movable"
+    found = {
+        "index-no-body": post("/v2/repository/index"),
+        "index": post("/v2/repository/index", {}),
+        "index-ready": post("/v2/repository/index", {"ready": True}),
+        "load-unknown": post(f"{models}/nope/load"),
+        "unload-unknown": post(f"{models}/nope/unload"),
+        "unload": post(f"{models}/movable/unload"),
+        "unloaded-infer": post(f"{movable}/infer", {"inputs": []}),
+        "unloaded-metadata": get(movable),
+        "unloaded-index": post("/v2/repository/index", {}),
+        "unloaded-server-ready": get("/v2/health/ready"),
+        "unload-again": post(f"{models}/movable/unload"),
+        "load": post(f"{models}/movable/load"),
+        "loaded-infer": post(f"{movable}/infer", {"inputs": []}),
+        "reload": post(f"{models}/movable/load"),
+        "reloaded-infer": post(f"{movable}/infer", {"inputs": []}),
+        "unload-handlers": post(f"{models}/handlers/unload"),
+        "unloaded-handler": post("/differential/sum", [1]),
+        "load-handlers": post(f"{models}/handlers/load"),
+        "loaded-handler": post("/differential/sum", [1]),
+    }
+    return {f"rest/repository/{name}": case for name, case in found.items()}
