@@ -157,8 +157,8 @@ def _came(element: object) -> str:
 
 
 def _bytes_array(data: object, count: int, shape: tuple[int, ...], tensor: str) -> np.ndarray[Any, Any]:
-    array = np.empty(count, dtype=object)
-    index = 0
+    # The shape is the caller's word: nothing of its size is allocated before the elements have been counted.
+    elements: list[bytes] = []
     pending: list[object] = [data]
     while pending:
         item = pending.pop()
@@ -169,18 +169,19 @@ def _bytes_array(data: object, count: int, shape: tuple[int, ...], tensor: str) 
             raise InvalidArgumentError(
                 f"unable to parse 'data' of input '{tensor}': BYTES takes strings, got {_came(item)}"
             )
-        if index < count:
-            try:
-                array[index] = item.encode()
-            except UnicodeEncodeError:
-                raise InvalidArgumentError(
-                    f"unable to parse 'data' of input '{tensor}': a string holds half of a surrogate pair"
-                ) from None
-        index += 1
-    if index != count:
+        try:
+            elements.append(item.encode())
+        except UnicodeEncodeError:
+            raise InvalidArgumentError(
+                f"unable to parse 'data' of input '{tensor}': a string holds half of a surrogate pair"
+            ) from None
+    if len(elements) != count:
         raise InvalidArgumentError(
-            f"unable to parse 'data' of input '{tensor}': shape {list(shape)} needs {count} elements, got {index}"
+            f"unable to parse 'data' of input '{tensor}': shape {list(shape)} needs {count} elements, "
+            f"got {len(elements)}"
         )
+    array = np.empty(count, dtype=object)
+    array[:] = elements
     return array.reshape(shape)
 
 

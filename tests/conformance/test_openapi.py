@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 
@@ -50,7 +51,10 @@ def test_every_operation(server: ServerProcess) -> None:
         @given(case=operation.as_strategy())
         @settings(max_examples=40, deadline=None, database=None, suppress_health_check=list(HealthCheck))
         def ask(case: Any) -> None:
-            response = case.call()
+            try:
+                response = case.call()
+            except requests.ReadTimeout as error:
+                raise AssertionError(f"no answer: {case.as_curl_command()}") from error
             assert response.status_code != 500, f"{case.as_curl_command()}\n{server.output[-3000:]}"
             check(response)
 

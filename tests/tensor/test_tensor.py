@@ -211,6 +211,8 @@ def test_json_data_that_is_accepted(datatype: str, data: object, shape: tuple[in
         ("FP32", [[1, 2], [3]], (2, 2), "do not form a regular tensor"),
         ("FP32", [[1, 2], [3, 4]], (4, 1), r"nested as \[2, 2\]"),
         ("BYTES", ["a"], (2,), "needs 2 elements, got 1"),
+        ("BYTES", ["a"], (2**50,), "needs 1125899906842624 elements, got 1"),
+        ("FP32", [1.5], (2**50,), "needs 1125899906842624 elements, got 1"),
     ],
 )
 def test_json_data_that_is_refused(datatype: str, data: object, shape: tuple[int, ...], words: str) -> None:
