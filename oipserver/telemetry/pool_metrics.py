@@ -40,10 +40,11 @@ class PoolMetrics(Collector):
         for pool in self._pools():
             alive, deaths, restarts = told.get(pool.name, (0, 0, 0))
             told[pool.name] = alive + len(pool.workers), deaths + pool.deaths, restarts + pool.restarts
-        families = self._families()
-        for name, values in told.items():
-            for family, value in zip(families, values, strict=True):
-                family.add_metric((name,), value)
+        workers, deaths_family, restarts_family = families = self._families()
+        for name, (alive, deaths, restarts) in told.items():
+            workers.add_metric((name,), alive)
+            deaths_family.add_metric((name,), deaths)
+            restarts_family.add_metric((name,), restarts)
         return iter(families)
 
     def _families(self) -> tuple[GaugeMetricFamily, CounterMetricFamily, CounterMetricFamily]:

@@ -71,7 +71,8 @@ async def rest_client(address: str, models: list[str], stop: asyncio.Event, ledg
 def encode(x: np.ndarray, *, binary: bool) -> tuple[bytes, dict[str, str]]:
     tensor = {"name": "x", "shape": list(x.shape), "datatype": "FP32"}
     if not binary:
-        return json.dumps({"inputs": [{**tensor, "data": x.ravel().tolist()}]}).encode(), {"Content-Type": "application/json"}
+        body = json.dumps({"inputs": [{**tensor, "data": x.ravel().tolist()}]})
+        return body.encode(), {"Content-Type": "application/json"}
     tensor["parameters"] = {"binary_data_size": x.nbytes}
     head = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}}).encode()
     return head + x.tobytes(), {"Inference-Header-Content-Length": str(len(head))}
