@@ -14,20 +14,16 @@ from ..runtime.handlers import HandlerRequest, HandlerResponse
 from ..settings import ModelSettings
 from ..telemetry.context import enter_model, model_context
 from .base import Executor
+from .pace import Pace
 
-# A hop to a thread and back costs 60 to 110 us when the loop is idle: below a few of those, running inline is quicker
-# for the caller and keeps nobody else waiting noticeably.
-INLINE_LIMIT_NS = 300_000
-_WEIGHT = 0.1  # of the newest measurement in the moving average
-_OUTLIER = 10  # a measurement this many times the average counts as this many times only: it may be the neighbours'
 _ASYNC_SLOTS = 1024  # a model that awaits bounds itself; this bounds the memory it can make us hold
 
 
 class InProcessExecutor(Executor):
     """Runs one model in this process.
 
-    A model with ``infer_tensors`` runs on the event loop while its measured time (an exponentially weighted mean) is
-    below INLINE_LIMIT_NS, and in one of ``instances`` threads otherwise; one with ``predict`` is awaited on the loop.
+    A model with ``infer_tensors`` runs on the event loop while its ``Pace`` is quick, and in one of ``instances``
+    threads otherwise; one with ``predict`` is awaited on the loop.
     """
 
     # Plain attributes, although properties would do: each is read for every request.
@@ -41,7 +37,7 @@ class InProcessExecutor(Executor):
         self._name = settings.name
         self._version = settings.version
         self._fast = False
-        self._mean_ns = float(INLINE_LIMIT_NS) * 2  # unknown: assume slow until measured
+        self._pace = Pace()
         self._threads: ThreadPoolExecutor | None = None
 
     async def load(self) -> ModelFace:
@@ -69,11 +65,13 @@ class InProcessExecutor(Executor):
         run = copy_context().run
         if self.runs_inline:
             response = run(self._infer_now, request)
+            self._pace.on_loop(_elapsed(response))
         else:
             assert self._threads is not None, "load() comes first"
             loop = asyncio.get_running_loop()
             response = await loop.run_in_executor(self._threads, run, self._infer_now, request)
-        self._measure(response)
+            self._pace.in_thread(_elapsed(response))
+        self.runs_inline = self._pace.quick
         return response
 
     async def _predict(self, request: InferRequest) -> InferResponse:
@@ -84,7 +82,8 @@ class InProcessExecutor(Executor):
         if not self._fast:
             return None
         response = copy_context().run(self._infer_now, request)
-        self._measure(response)
+        self._pace.in_thread(_elapsed(response))
+        self.runs_inline = self._pace.quick
         return response
 
     async def stream(self, request: InferRequest) -> AsyncIterator[InferResponse]:
@@ -105,10 +104,8 @@ class InProcessExecutor(Executor):
         with model_context(self._name, self._version):
             return await self._host.call_handler(request)
 
-    def _measure(self, response: InferResponse) -> None:
-        timings = response.timings
-        assert timings is not None, "the host stamps every response"
-        elapsed = timings.infer_end - timings.infer_start
-        mean = self._mean_ns
-        self._mean_ns = mean = mean + _WEIGHT * (min(elapsed, _OUTLIER * mean) - mean)
-        self.runs_inline = mean < INLINE_LIMIT_NS
+
+def _elapsed(response: InferResponse) -> int:
+    timings = response.timings
+    assert timings is not None, "the host stamps every response"
+    return timings.infer_end - timings.infer_start
