@@ -146,6 +146,7 @@ class RestConnection(HttpConnection):
         elif not cycle.more_body:
             self._run(cycle)
         elif cycle.waiting_for_100_continue and not cycle.received:
+            self.settle()
             self.transport.write(_CONTINUE)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
@@ -208,9 +209,15 @@ class RestConnection(HttpConnection):
         head = render_head(reply, size, extra)
         self._running = cycle
         if size > _JOIN:
+            self.settle()
             transport.writelines((head, *buffers))
         else:
-            transport.write(head + buffers[0] if len(buffers) == 1 else b"".join((head, *buffers)))
+            answer = b"".join((head, *buffers))
+            if cycle.keep_alive and len(self.connections) > 1:
+                door.outbox.put(self.loop, transport, answer)
+            else:
+                self.settle()
+                transport.write(answer)
         self._observe(cycle, reply.status)
         if not self.flow.write_paused:
             self._complete(cycle)
@@ -260,6 +267,9 @@ class RestConnection(HttpConnection):
             self.flow.resume_reading()
         self._start_asgi_task(cycle, app)
         self.fed()
+
+    def settle(self) -> None:
+        self.door.outbox.flush()
 
     def resume_writing(self) -> None:
         super().resume_writing()

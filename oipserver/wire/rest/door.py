@@ -9,6 +9,7 @@ from email.utils import formatdate
 from .cors import CrossOrigin
 from .handler import InferHandler
 from .observer import RequestObserver
+from .outbox import Outbox
 
 
 @dataclass(slots=True)
@@ -27,6 +28,7 @@ class InferDoor:
     observer: RequestObserver | None = None
     idle_timeout: float = 75.0
     linger: float = 2.0
+    outbox: Outbox = field(default_factory=Outbox, init=False)
     _second: int = field(default=0, init=False)
     _date: bytes = field(default=b"", init=False)
     _date_line: bytes = field(default=b"", init=False)

@@ -116,6 +116,7 @@ class HttpConnection(HttpToolsProtocol):
             return
         self.discarding, self.in_head = True, False
         body = error_body(message)
+        self.settle()
         self.transport.write(
             b"%bcontent-type: application/json\r\ncontent-length: %d\r\n%b\r\n%b"
             % (STATUS_LINE[status], len(body), CLOSE, body)
@@ -124,6 +125,13 @@ class HttpConnection(HttpToolsProtocol):
             self.loop.call_later(linger, self.transport.close)
         else:
             self.transport.close()
+
+    def settle(self) -> None:
+        """Write what was held back: something else is about to be written, or the connection to close."""
+
+    def shutdown(self) -> None:
+        self.settle()
+        super().shutdown()
 
     def on_message_begin(self) -> None:
         self.url = b""
