@@ -3,6 +3,7 @@
 import asyncio
 import json
 import tracemalloc
+from contextlib import AsyncExitStack
 
 import numpy as np
 import pytest
@@ -18,11 +19,20 @@ INFER, SLOW = "/v2/models/echo/infer", "/v2/models/slow/infer"
 GET = b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-def scenario(test, settings=None, **door):
-    """Run ``test(client, server, port)`` on a fresh server."""
+def scenario(test, settings=None, *, companies=(False, True), **door):
+    """Run ``test(client, server, port)`` on a fresh server, alone and in company: answers then leave together."""
+    for company in companies:
+        _scenario(test, settings, company, door)
 
+
+def _scenario(test, settings, company, door):
     async def main():
-        async with rest_server(settings) as (server, port):
+        async with rest_server(settings) as (server, port), AsyncExitStack() as stack:
+            if company:
+                other = await RawClient.connect(port)
+                stack.callback(other.close)
+                other.send(GET)
+                await other.answer()
             for name, value in door.items():
                 setattr(server._door, name, value)
             client = await RawClient.connect(port)
@@ -319,7 +329,7 @@ def test_a_client_that_leaves_amid_a_large_body_harms_nobody():
         client.close()
         await eventually(lambda: not server._state.connections)
 
-    scenario(test)
+    scenario(test, companies=(False,))
 
 
 @pytest.mark.parametrize(
@@ -375,7 +385,7 @@ def test_an_answer_nobody_reads_stops_the_connection_and_then_ends_it():
         assert server._state.total_requests == 0
         deaf.close()
 
-    scenario(test)
+    scenario(test, companies=(False,))
 
 
 def test_stopping_lets_requests_finish_and_closes_their_connections():
@@ -462,3 +472,41 @@ def test_no_memory_for_a_body_is_a_reason_to_try_later(monkeypatch):
         assert (status, headers["retry-after"]) == (429, "1")
 
     scenario(test)
+
+
+def test_a_connection_that_is_shut_down_first_writes_what_is_held_back():
+    async def main():
+        async with rest_server() as (server, port):
+            clients = [await RawClient.connect(port) for _ in range(2)]
+            for client in clients:
+                for _ in range(8):  # until the model is known to be quick, and runs in the callback itself
+                    client.send(post(INFER, GOOD))
+                    await client.answer()
+            connections = list(server._state.connections)
+            for connection in connections:
+                connection.data_received(post(INFER, GOOD))
+            assert server._door.outbox._answers
+            for connection in connections:
+                connection.shutdown()
+            assert [(await client.answer())[0] for client in clients] == [200, 200]
+            assert all([await client.closed() for client in clients])
+
+    run(main)
+
+
+def test_many_clients_at_once_each_get_their_own_answer():
+    async def main():
+        async with rest_server() as (_, port):
+            clients = [await RawClient.connect(port) for _ in range(40)]
+            for round_ in range(5):
+                for number, client in enumerate(clients):
+                    tensor = {"name": "x", "shape": [1], "datatype": "FP32", "data": [number + 100 * round_]}
+                    client.send(post(INFER, json.dumps({"inputs": [tensor]}).encode()) * 3)
+                for number, client in enumerate(clients):
+                    for _ in range(3):
+                        body = (await client.answer())[2]
+                        assert json.loads(body)["outputs"][0]["data"] == [number + 100 * round_]
+            for client in clients:
+                client.close()
+
+    run(main)
