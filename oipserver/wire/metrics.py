@@ -11,7 +11,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from ..settings import Settings
-from .rest.server import bind
+from .address import bind
 
 Page = Callable[[str], tuple[bytes, str]]
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+
+from oipserver.runtime.cores import usable_cores
 
 
 def thread_share() -> int:
     """Threads for one model: OMP_NUM_THREADS where it is set, which the server does for its workers, else the cores."""
     told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    return int(told) if told.isdecimal() and int(told) else _usable_cores()
+    return int(told) if told.isdecimal() and int(told) else usable_cores()
 
 
 # Measured with 100 trees of depth 6 on two cores: up to 64 rows, the second thread changed nothing for the caller (103
@@ -20,18 +21,3 @@ _WORTH_THREADS = 8192
 def threads_for(rows: int, trees: int, share: int) -> int:
     """How many of ``share`` threads are worth starting to send ``rows`` through ``trees``."""
     return share if rows * trees >= _WORTH_THREADS else 1
-
-
-def _usable_cores() -> int:
-    """Cores this process may use: its affinity mask, or less where its control group has a quota of CPU time."""
-    try:
-        cores = len(os.sched_getaffinity(0))
-    except (AttributeError, OSError):
-        cores = os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        if quota != "max":
-            cores = min(cores, -(-int(quota) // int(period)))
-    except (OSError, ValueError):
-        pass  # no control groups here, or no quota in them
-    return max(1, cores)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from oipserver import ModelSettings
+from oipserver.runtime.cores import usable_cores
 
 from .artefact import artefact_bytes, find_artefact
 from .failures import load_failure
@@ -25,7 +26,7 @@ from .providers import (
     preload,
     provider_obstacle,
 )
-from .threads import ThreadBudget, usable_cores
+from .threads import ThreadBudget
 
 _log = logging.getLogger(__name__)
 _budget = ThreadBudget(usable_cores())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from threading import Lock
 
 # onnxruntime's own default is a pool of all cores for every session, whose threads spin while they wait. Measured on
@@ -17,21 +15,6 @@ from threading import Lock
 SMALL_MODEL_BYTES = 1 << 20
 HELPERS_PER_CORE = 16
 _LARGEST_SHARE = 4
-
-
-def usable_cores() -> int:
-    """Cores this process may use: its affinity mask, or less where its control group has a quota of CPU time."""
-    try:
-        cores = len(os.sched_getaffinity(0))
-    except (AttributeError, OSError):
-        cores = os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        if quota != "max":
-            cores = min(cores, -(-int(quota) // int(period)))
-    except (OSError, ValueError):
-        pass  # no control groups here, or no quota in them
-    return max(1, cores)
 
 
 class ThreadBudget:

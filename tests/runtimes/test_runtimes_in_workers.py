@@ -22,7 +22,7 @@ from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyp
 from sklearn.pipeline import make_pipeline  # type: ignore[import-untyped]
 from sklearn.preprocessing import OneHotEncoder, StandardScaler  # type: ignore[import-untyped]
 
-from oipserver.executor.pool.cores import usable_cores
+from oipserver.runtime.cores import usable_cores
 from tests.support.server_process import ServerProcess
 
 pytestmark = pytest.mark.process

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from ..address import PortInUseError
 from .dispatch import GrpcObserver
-from .server import SERVICE, GrpcServer, PortInUseError
+from .server import SERVICE, GrpcServer
 
 __all__ = ["SERVICE", "GrpcObserver", "GrpcServer", "PortInUseError"]

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from google.protobuf.message import DecodeError
 
-from ...errors import InvalidArgumentError, NotFoundError, UnsupportedError
+from ...errors import InvalidArgumentError, UnsupportedError
 from ...protocol import InferRequest, InferResponse, RequestedOutput
 from ...tensor import Parameters, Tensor, element_count, lookup_datatype
 from ...tensor.tensor import Buffer
+from ..names import check_model_name
 from .contents import CONTENTS_FIELDS, read_contents, write_contents
 from .framing import encode_varint, join_field, split_field
 from .parameters import read_parameters, write_parameters
@@ -21,13 +22,6 @@ _RAW_INPUT_CONTENTS = ModelInferRequest.RAW_INPUT_CONTENTS_FIELD_NUMBER
 _RAW_OUTPUT_CONTENTS = ModelInferResponse.RAW_OUTPUT_CONTENTS_FIELD_NUMBER
 _STREAM_ERROR = b"\x0a"  # ModelStreamInferResponse.error_message, length-delimited
 _STREAM_RESPONSE = b"\x12"  # ModelStreamInferResponse.infer_response, length-delimited
-
-
-def check_model_name(name: str) -> str:
-    """Return ``name``. Raises NotFoundError for what cannot be a model's name."""
-    if not name.strip() or name in (".", "..") or "/" in name or "\\" in name:
-        raise NotFoundError(f"Request for unknown model: '{name}' is not a model name")
-    return name
 
 
 def parse_infer(data: bytes, headers: Mapping[str, str] | None = None, deadline: int | None = None) -> InferRequest:

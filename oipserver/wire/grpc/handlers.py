@@ -10,7 +10,8 @@ from google.protobuf.message import DecodeError, Message
 from ...errors import InvalidArgumentError, NotFoundError, UnavailableError, UnsupportedError
 from ...plane import ControlPlane, DataPlane
 from ...protocol import TensorMetadata
-from .convert import check_model_name, encode_response, encode_typed_response, is_typed, parse_infer
+from ..names import check_model_name
+from .convert import encode_response, encode_typed_response, is_typed, parse_infer
 from .pb import inference_pb2 as pb
 
 T = TypeVar("T")

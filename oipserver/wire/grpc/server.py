@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,9 +11,9 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
-from ...errors import UnavailableError
 from ...plane import ControlPlane, DataPlane
 from ...settings import Settings
+from ..address import bind, cannot_listen
 from . import health
 from .dialects import DIALECTS
 from .dispatch import Dispatcher, GrpcObserver
@@ -28,10 +27,6 @@ _UNLIMITED = -1
 _QUICK_THREADS = 2
 # Watchers of the health service learn of a change this many seconds late at most.
 _HEALTH_INTERVAL = 1.0
-
-
-class PortInUseError(UnavailableError):
-    """The address cannot be listened on."""
 
 
 class GrpcServer:
@@ -76,7 +71,7 @@ class GrpcServer:
         try:
             port: int = server.add_insecure_port(f"{host}:{settings.grpc_port}")
         except RuntimeError:
-            raise _cannot_listen(settings.host, settings.grpc_port, "the address cannot be used") from None
+            raise cannot_listen(settings.host, settings.grpc_port, "grpc_port", "the address cannot be used") from None
         server.start()
         self._server = server
         self._watch = asyncio.create_task(self._tell_watchers(self._health))
@@ -147,20 +142,5 @@ def _add_reflection(server: grpc.Server) -> None:
 
 def _require_free(host: str, port: int) -> None:
     """grpcio says on stderr what is wrong with an address, and in the exception nothing: ask the system first."""
-    if not port:
-        return
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, port))
-            listener.listen(1)  # bound is not yet owned
-        except OSError as error:
-            raise _cannot_listen(host, port, error.strerror or str(error)) from None
-
-
-def _cannot_listen(host: str, port: int, reason: str) -> PortInUseError:
-    return PortInUseError(
-        f"cannot listen on {host}:{port}: {reason}. "
-        "Stop what uses it, or choose another with --grpc-port (0 picks a free one)."
-    )
+    if port:
+        bind(host, port, "grpc_port").close()

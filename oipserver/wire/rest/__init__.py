@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ..address import PortInUseError
 from .app import create_app
 from .observer import RequestObserver
-from .server import PortInUseError, RestServer
+from .server import RestServer
 
 __all__ = ["PortInUseError", "RequestObserver", "RestServer", "create_app"]

@@ -17,11 +17,11 @@ from ...errors import InternalError, OIPError
 from ...plane import DataPlane
 from ...runtime.handlers import HandlerRequest, HandlerResponse, HandlerRoute
 from ...settings import Settings
+from ..names import check_model_name
 from .asgi_door import send_reply
 from .client import ClientLeftError, read_body, while_connected
 from .compression import decompressed
 from .errors import INTERNAL_MESSAGE, error_reply, message_reply
-from .handler import check_model_name
 from .headers import HeaderView
 from .reply import Reply, safe_headers
 from .routes import MODEL, VERSION

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
-from ...errors import InvalidArgumentError, NotFoundError, OIPError, UnsupportedError
+from ...errors import InvalidArgumentError, OIPError, UnsupportedError
 from ...plane import DataPlane
 from ...protocol import InferRequest, InferResponse
 from ...protocol.binary_form import OutputForm
@@ -16,6 +16,7 @@ from ...protocol.v2_binary import json_length, read_binary_request, read_raw_req
 from ...protocol.v2_json import read_request
 from ...settings import Settings
 from ...tensor.tensor import Buffer
+from ..names import check_model_name
 from .client import too_large
 from .compression import ACCEPTED, MIN_SIZE, choose_encoding, compressed, decompressed
 from .errors import INTERNAL_MESSAGE, error_reply, message_reply
@@ -40,12 +41,6 @@ def match_infer_path(path: bytes) -> tuple[str, str] | None:
     if len(parts) == 3 and parts[1] == b"versions" and parts[2]:
         return unquote(parts[0].decode("latin-1")), unquote(parts[2].decode("latin-1"))
     return (unquote(parts[0].decode("latin-1")), "") if len(parts) == 1 else None
-
-
-def check_model_name(name: str) -> None:
-    """Raises NotFoundError for what cannot be a model's name."""
-    if not name.strip() or name in (".", "..") or "/" in name or "\\" in name:
-        raise NotFoundError(f"Request for unknown model: '{name}' is not a model name")
 
 
 class InferHandler:

@@ -13,8 +13,8 @@ from ...plane import ControlPlane, DataPlane
 from ...protocol import ModelMetadata, TensorMetadata
 from ...protocol.json_text import parse_json
 from ...settings import Settings
+from ..names import check_model_name
 from .client import ClientLeftError, read_body
-from .handler import check_model_name
 
 MODEL = "/v2/models/{model_name}"
 VERSION = MODEL + "/versions/{model_version}"

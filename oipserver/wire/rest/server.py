@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 from collections.abc import Callable
 
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from ...errors import OIPError, UnavailableError
 from ...plane import ControlPlane, DataPlane
 from ...settings import Settings
+from ..address import BACKLOG, bind
 from .app import create_app
 from .connection import RestConnection
 from .cors import CrossOrigin
@@ -21,12 +20,6 @@ from .handler import InferHandler
 from .observer import RequestObserver
 
 _log = logging.getLogger(__name__)
-
-_BACKLOG = 2048
-
-
-class PortInUseError(UnavailableError):
-    """The address cannot be listened on."""
 
 
 class RestServer:
@@ -80,7 +73,7 @@ class RestServer:
         def connection() -> RestConnection:
             return RestConnection(config, state, door, loop, self._gone.set)
 
-        self._server = await loop.create_server(connection, sock=listener, backlog=_BACKLOG)
+        self._server = await loop.create_server(connection, sock=listener, backlog=BACKLOG)
         port: int = listener.getsockname()[1]
         return port
 
@@ -113,29 +106,3 @@ class RestServer:
         except TimeoutError:
             return False
         return True
-
-
-def bind(host: str, port: int, setting: str) -> socket.socket:
-    """A socket bound to ``host`` and ``port``; ``setting`` is what to change where that fails.
-
-    Raises OIPError with one line that says what is wrong and how to mend it.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        # Bound is not yet owned: another socket may be bound there too, but only one of them can listen.
-        listener.listen(_BACKLOG)
-    except OSError as error:
-        listener.close()
-        raise _cannot_listen(host, port, setting, error) from None
-    listener.setblocking(False)
-    return listener
-
-
-def _cannot_listen(host: str, port: int, setting: str, error: OSError) -> OIPError:
-    return PortInUseError(
-        f"cannot listen on {host}:{port}: {error.strerror or error}. "
-        f"Stop what uses it, or choose another with --{setting.replace('_', '-')} (0 picks a free one)."
-    )

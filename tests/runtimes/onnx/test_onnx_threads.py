@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 from oipserver_onnx import session as session_module
-from oipserver_onnx.threads import HELPERS_PER_CORE, SMALL_MODEL_BYTES, ThreadBudget, usable_cores
+from oipserver_onnx.threads import HELPERS_PER_CORE, SMALL_MODEL_BYTES, ThreadBudget
+
+from oipserver.runtime.cores import usable_cores
 
 from .graphs import add, dense, loaded, make
 
