@@ -1,13 +1,14 @@
-"""Writes the gRPC messages' descriptor and type stubs from ``inference.proto``; needs grpcio-tools.
+"""Writes the messages' descriptors and type stubs from the ``.proto`` files beside it; needs grpcio-tools.
 
 ``python proto/generate.py`` writes, ``python proto/generate.py --check`` fails where the committed files are stale.
-The descriptor is stripped of all that depends on the compiler's version, so it is always compared. The stubs are laid
-out as the compiler likes: they are compared only where the same version of it made them.
+The descriptors are stripped of all that depends on the compiler's version, so they are always compared. The stubs are
+laid out as the compiler likes: they are compared only where the same version of it made them.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import tempfile
 from base64 import b85encode
@@ -17,28 +18,39 @@ from pathlib import Path
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto, FileDescriptorSet
 from grpc_tools import protoc
 
-SOURCE = Path(__file__).with_name("inference.proto")
-TARGET = Path(__file__).parent.parent / "oipserver" / "wire" / "grpc" / "pb"
-_REGENERATE = "Generated from proto/inference.proto by proto/generate.py; do not edit."
-_WIDTH = 112
+FOLDER = Path(__file__).parent
+#: In order of their imports.
+SOURCES = ("model_config", "inference")
+TARGET = FOLDER.parent / "oipserver" / "pb"
+# The compiler's stubs are not as strict as this project is: one field's name is even a keyword of Python.
+_LENIENT = '# mypy: disable-error-code="type-arg, no-untyped-def"\n'
+_REGENERATE = "Generated from the .proto files by proto/generate.py; do not edit."
+_WIDTH = 108
 
 
-def compile_proto() -> tuple[bytes, str]:
-    """The serialized file descriptor and the text of the type stubs."""
+def compile_protos() -> tuple[list[bytes], dict[str, str]]:
+    """The serialized file descriptors, in order, and the text of the type stubs by source."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
         arguments = [
             "protoc",
-            f"--proto_path={SOURCE.parent}",
+            f"--proto_path={FOLDER}",
             f"--descriptor_set_out={out / 'set'}",
             f"--pyi_out={out}",
-            SOURCE.name,
+            *(f"{source}.proto" for source in SOURCES),
         ]
         if protoc.main(arguments):
-            raise SystemExit(f"{SOURCE} does not compile")
-        file = FileDescriptorSet.FromString((out / "set").read_bytes()).file[0]
-        stubs = (out / "inference_pb2.pyi").read_text()
-    return _plain(file).SerializeToString(deterministic=True), stubs
+            raise SystemExit(f"the files in {FOLDER} do not compile")
+        files = FileDescriptorSet.FromString((out / "set").read_bytes()).file
+        stubs = {source: _relative((out / f"{source}_pb2.pyi").read_text()) for source in SOURCES}
+    return [_plain(file).SerializeToString(deterministic=True) for file in files], stubs
+
+
+def _relative(stubs: str) -> str:
+    """Stubs that import each other from their own package; the compiler thinks of modules at the top."""
+    for source in SOURCES:
+        stubs = re.sub(rf"^import {source}_pb2 as", f"from . import {source}_pb2 as", stubs, flags=re.MULTILINE)
+    return stubs
 
 
 def _plain(file: FileDescriptorProto) -> FileDescriptorProto:
@@ -55,22 +67,24 @@ def _drop_json_names(message: DescriptorProto) -> None:
         _drop_json_names(nested)
 
 
-def descriptor_module(descriptor: bytes) -> str:
-    """The text of the module that holds the descriptor."""
-    text = b85encode(descriptor).decode()
-    lines = "\n".join(f'    b"{text[start : start + _WIDTH]}"' for start in range(0, len(text), _WIDTH))
-    return f'"""{_REGENERATE}"""\n\nfrom base64 import b85decode\n\nDESCRIPTOR = b85decode(\n{lines}\n)\n'
+def descriptor_module(descriptors: list[bytes]) -> str:
+    """The text of the module that holds the descriptors."""
+    entries = []
+    for descriptor in descriptors:
+        text = b85encode(descriptor).decode()
+        lines = (f'        b"{text[start : start + _WIDTH]}"' for start in range(0, len(text), _WIDTH))
+        entries.append("    b85decode(\n" + "\n".join(lines) + "\n    ),\n")
+    body = "".join(entries)
+    return f'"""{_REGENERATE}"""\n\nfrom base64 import b85decode\n\nDESCRIPTORS = (\n{body})\n'
 
 
 def outputs() -> dict[Path, str]:
     """Every generated file and its text."""
-    descriptor, stubs = compile_proto()
-    header = (
-        f"# {_REGENERATE}\n# Made with grpcio-tools {version('grpcio-tools')}.\n# mypy: disable-error-code=type-arg\n"
-    )
+    descriptors, stubs = compile_protos()
+    header = f"# {_REGENERATE}\n# Made with grpcio-tools {version('grpcio-tools')}.\n{_LENIENT}"
     return {
-        TARGET / "inference_descriptor.py": descriptor_module(descriptor),
-        TARGET / "inference_pb2.pyi": header + stubs,
+        TARGET / "descriptors.py": descriptor_module(descriptors),
+        **{TARGET / f"{source}_pb2.pyi": header + text for source, text in stubs.items()},
     }
 
 

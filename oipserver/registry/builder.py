@@ -1,13 +1,11 @@
-"""Chooses executor and scheduler for a model's settings; the only place that knows all of them."""
+"""Chooses the executor for a model's settings; the only place that knows all of them."""
 
 from __future__ import annotations
 
 from ..executor import InProcessExecutor
 from ..executor.pool import PoolManager
 from ..runtime import placement_of
-from ..scheduler import scheduler_for
 from ..settings import ModelSettings, Settings
-from ..telemetry.statistics import ModelStatistics
 from .servable import Servable
 
 
@@ -21,10 +19,7 @@ class ServableBuilder:
     def build(self, settings: ModelSettings) -> Servable:
         """A servable for ``settings``, not loaded yet. Raises OIPError."""
         executor = InProcessExecutor(settings) if self._in_process(settings) else self._pools.executor(settings)
-        statistics = ModelStatistics()
-        scheduler = scheduler_for(self._settings, settings, executor, statistics)
-        executor.changed = scheduler.slots_changed
-        return Servable(settings, executor, scheduler, statistics)
+        return Servable(settings, executor, self._settings)
 
     def _in_process(self, settings: ModelSettings) -> bool:
         """What must be apart first, then the model's word, the server's, and what its runtime is made for."""

@@ -11,8 +11,8 @@ from ..errors import OIPError, UnavailableError
 from ..executor import Executor
 from ..protocol import ModelMetadata, ModelState
 from ..runtime import ModelFace
-from ..scheduler import Scheduler
-from ..settings import ModelSettings
+from ..scheduler import Scheduler, scheduler_for
+from ..settings import ModelSettings, Settings
 from ..telemetry.statistics import ModelStatistics
 from .checks import InputCheck
 
@@ -30,18 +30,19 @@ _TRANSITIONS: dict[ModelState, frozenset[ModelState]] = {
 class Servable:
     """A model version from LOADING to UNAVAILABLE. A reload makes a new servable: states never go back.
 
-    Whoever uses it holds a lease (``acquire`` and ``release``); ``unload`` waits for the last one.
+    Whoever uses it holds a lease (``acquire`` and ``release``); ``unload`` waits for the last one. Its scheduler is
+    chosen when the model is loaded: what it turned out to be has a word in that.
     """
 
-    def __init__(
-        self, settings: ModelSettings, executor: Executor, scheduler: Scheduler, statistics: ModelStatistics
-    ) -> None:
+    scheduler: Scheduler
+
+    def __init__(self, settings: ModelSettings, executor: Executor, server: Settings) -> None:
         self.settings = settings
         self.name = settings.name
         self.version = settings.version
         self.executor = executor
-        self.scheduler = scheduler
-        self.statistics = statistics
+        self.statistics = ModelStatistics()
+        self._server = server
         self.face = ModelFace(ModelMetadata(settings.name))
         self.check = InputCheck(self.face)
         self.load_seconds = 0.0
@@ -93,7 +94,9 @@ class Servable:
             raise
         self.load_seconds = (monotonic_ns() - started) / 1e9
         self.check = InputCheck(self.face)
+        self.scheduler = scheduler_for(self._server, self.settings, self.executor, self.statistics)
         self.scheduler.loaded(self.face)
+        self.executor.changed = self.scheduler.slots_changed
         self._go(ModelState.READY)
 
     def acquire(self) -> None:

@@ -23,7 +23,7 @@ _SHARED = {
     "mlserver.model": "oipserver.model",
     "mlserver.repository.repository": "oipserver.compat.repository",
     "mlserver.types": "oipserver.types",
-    "mlserver.grpc.dataplane_pb2": "oipserver.wire.grpc.pb.inference_pb2",
+    "mlserver.grpc.dataplane_pb2": "oipserver.pb.inference_pb2",
 }
 
 

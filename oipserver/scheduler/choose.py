@@ -16,8 +16,8 @@ def scheduler_for(
 ) -> Scheduler:
     """The scheduler of one model version: a BatchScheduler where max_batch_size is above 1.
 
-    What the model's settings leave open, the server's decide. The caller connects ``executor.changed`` with the
-    scheduler's ``slots_changed`` and calls ``loaded`` once the model is.
+    What the model's settings leave open, the server's decide. The caller calls ``loaded`` and connects
+    ``executor.changed`` with the scheduler's ``slots_changed``.
     """
     policy = policy_of(model_settings, settings)
     kind = BatchScheduler if policy.max_batch_size > 1 else DirectScheduler

@@ -13,6 +13,7 @@ PACKAGE = ROOT / "oipserver"
 # docs/architecture.md lists the same stations in the same order.
 ORDER = [
     "errors",
+    "pb",
     "tensor",
     "protocol",
     "telemetry",
@@ -34,7 +35,7 @@ ORDER = [
     "__main__",
 ]
 RANK = {name: rank for rank, name in enumerate(ORDER)}
-GENERATED = PACKAGE / "wire" / "grpc" / "pb"
+GENERATED = PACKAGE / "pb"
 
 MAX_FILE_LINES = 330
 MAX_FUNCTION_LINES = 50

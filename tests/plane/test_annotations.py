@@ -16,11 +16,11 @@ import pytest
 
 from oipserver.app import Server, StartReport
 from oipserver.model import MLModel
+from oipserver.pb import inference_pb2 as pb
 from oipserver.plane import CloudEvents
 from oipserver.settings import Settings
 from oipserver.types import InferenceRequest, InferenceResponse, ResponseOutput, TensorData
 from oipserver.wire.grpc import SERVICE
-from oipserver.wire.grpc.pb import inference_pb2 as pb
 
 HERE = __name__
 BODY = {"inputs": [{"name": "x", "shape": [1], "datatype": "FP32", "data": [1.5]}]}

@@ -16,9 +16,7 @@ from oipserver.executor.pool import PoolManager
 from oipserver.model import MLModel
 from oipserver.protocol import InferRequest
 from oipserver.registry import Servable
-from oipserver.scheduler import scheduler_for
 from oipserver.settings import ModelSettings, Settings, TensorSettings
-from oipserver.telemetry.statistics import ModelStatistics
 from oipserver.tensor import Parameters, Tensor
 from oipserver.types import InferenceRequest, InferenceResponse, ResponseOutput, TensorData
 
@@ -58,10 +56,7 @@ async def serve(kind: type[MLModel], pools: PoolManager | None = None, **setting
     """A loaded model: in a worker where there are ``pools``, in this process otherwise."""
     model = ModelSettings(name="m", implementation=f"{HERE}.{kind.__name__}", **{"max_batch_size": 16, **settings})
     executor = pools.executor(model) if pools else InProcessExecutor(model)
-    statistics = ModelStatistics()
-    scheduler = scheduler_for(Settings(), model, executor, statistics)
-    executor.changed = scheduler.slots_changed
-    servable = Servable(model, executor, scheduler, statistics)
+    servable = Servable(model, executor, Settings())
     await servable.load()
     return servable
 

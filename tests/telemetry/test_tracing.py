@@ -22,11 +22,11 @@ from oipserver.app import Server, StartReport
 from oipserver.errors import InvalidArgumentError
 from oipserver.handlers import custom_handler
 from oipserver.model import MLModel
+from oipserver.pb import inference_pb2 as pb
 from oipserver.settings import Settings
 from oipserver.telemetry.tracing import Tracing
 from oipserver.types import InferenceRequest, InferenceResponse, ResponseOutput, TensorData
 from oipserver.wire.grpc import SERVICE
-from oipserver.wire.grpc.pb import inference_pb2 as pb
 
 HERE = __name__
 TRACE = "0af7651916cd43dd8448eb211c80319c"

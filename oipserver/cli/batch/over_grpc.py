@@ -5,12 +5,12 @@ from __future__ import annotations
 import grpc
 
 from ...errors import OIPError
+from ...pb.inference_pb2 import ModelInferRequest, ModelInferResponse
 from ...protocol import InferRequest, InferResponse
 from ...tensor import Tensor, lookup_datatype
 from ...wire.grpc import SERVICE
 from ...wire.grpc.contents import read_contents
 from ...wire.grpc.parameters import read_parameters, write_parameters
-from ...wire.grpc.pb.inference_pb2 import ModelInferRequest, ModelInferResponse
 from .call import CallError, Client, Target
 
 _RETRY = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DEADLINE_EXCEEDED})

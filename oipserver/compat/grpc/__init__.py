@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ...wire.grpc.pb import inference_pb2 as dataplane_pb2
+from ...pb import inference_pb2 as dataplane_pb2
 
 __all__ = ["dataplane_pb2"]

@@ -14,10 +14,10 @@ from ... import types
 from ...codecs.lists import as_list
 from ...codecs.utils import elements_of
 from ...errors import InferenceError, InvalidArgumentError
+from ...pb import inference_pb2 as pb
 from ...tensor.packing import as_bytes
 from ...wire.grpc.contents import CONTENTS_FIELDS
 from ...wire.grpc.parameters import read_parameters, write_parameters
-from ...wire.grpc.pb import inference_pb2 as pb
 from ..raw import pack, unpack
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from ...wire.grpc.pb import inference_pb2
+from ...pb import inference_pb2
 
 _SERVICE: Any = inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]
 

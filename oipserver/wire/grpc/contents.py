@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from ...errors import InvalidArgumentError
+from ...pb.inference_pb2 import InferTensorContents
 from ...tensor import Datatype, Tensor, element_count
 from ...tensor.packing import as_bytes, counts_characters
-from .pb.inference_pb2 import InferTensorContents
 
 #: The field that holds the elements of a datatype; FP16 and BF16 have none.
 CONTENTS_FIELDS = {

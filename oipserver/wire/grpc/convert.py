@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from google.protobuf.message import DecodeError
 
 from ...errors import InvalidArgumentError, UnsupportedError
+from ...pb.inference_pb2 import ModelInferRequest, ModelInferResponse
 from ...protocol import InferRequest, InferResponse, RequestedOutput
 from ...tensor import Parameters, Tensor, element_count, lookup_datatype
 from ...tensor.tensor import Buffer
@@ -14,7 +15,6 @@ from ..names import check_model_name
 from .contents import CONTENTS_FIELDS, read_contents, write_contents
 from .framing import encode_varint, join_field, split_field
 from .parameters import read_parameters, write_parameters
-from .pb.inference_pb2 import ModelInferRequest, ModelInferResponse
 
 # From this many bytes on a message is cut by hand instead of being parsed whole; below, parsing is quicker.
 SPLIT_FROM = 16_384

@@ -11,14 +11,14 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
+from ...pb import inference_pb2, model_config_pb2
 from ...plane import ControlPlane, DataPlane
 from ...settings import Settings
 from ..address import bind, cannot_listen
 from . import health
 from .dialects import DIALECTS
 from .dispatch import Dispatcher, GrpcObserver
-from .handlers import InferHandler, ManagementHandlers
-from .pb import inference_pb2
+from .handlers import CallGroup, HealthCalls, InferHandler, RepositoryCalls
 from .stream import StreamSession
 
 SERVICE = "inference.GRPCInferenceService"
@@ -92,7 +92,7 @@ class GrpcServer:
             threads.shutdown(wait=False, cancel_futures=True)
 
     def _methods(self, dispatcher: Dispatcher) -> dict[str, grpc.RpcMethodHandler]:
-        management = ManagementHandlers(self._data, self._control)
+        groups: tuple[CallGroup, ...] = (HealthCalls(self._data), RepositoryCalls(self._control))
         loop, dialect = asyncio.get_running_loop(), DIALECTS[self._settings.grpc_stream_dialect]
         return {
             "ModelInfer": dispatcher.unary(
@@ -101,8 +101,11 @@ class GrpcServer:
             "ModelStreamInfer": dispatcher.stream(
                 "ModelStreamInfer", lambda call: StreamSession(self._data, call, loop, dialect)
             ),
-            **{name: dispatcher.on_loop(name, handler, quick=True) for name, handler in management.quick.items()},
-            **{name: dispatcher.on_loop(name, handler) for name, handler in management.slow.items()},
+            **{
+                name: dispatcher.on_loop(name, handler, quick=group.quick)
+                for group in groups
+                for name, handler in group.calls.items()
+            },
         }
 
     async def _ready(self) -> bool:
@@ -133,7 +136,7 @@ def _options(max_message_length: int | None) -> list[tuple[str, Any]]:
 
 def _add_reflection(server: grpc.Server) -> None:
     pool = DescriptorPool()
-    for module in (inference_pb2, health_pb2, reflection_pb2):
+    for module in (model_config_pb2, inference_pb2, health_pb2, reflection_pb2):
         pool.AddSerializedFile(module.DESCRIPTOR.serialized_pb)
     services = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
     servicer = reflection.ReflectionServicer(services, pool=pool)

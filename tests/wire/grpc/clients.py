@@ -8,7 +8,7 @@ import numpy as np
 import tritonclient.grpc as triton
 from tritonclient.utils import np_to_triton_dtype
 
-from oipserver.wire.grpc.pb import inference_pb2 as pb
+from oipserver.pb import inference_pb2 as pb
 
 
 def tensor(name: str, array: np.ndarray[Any, Any], datatype: str | None = None) -> triton.InferInput:

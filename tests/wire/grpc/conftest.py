@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import tritonclient.grpc as triton
 
+from oipserver.pb import inference_pb2 as pb
 from oipserver.wire.grpc import SERVICE
-from oipserver.wire.grpc.pb import inference_pb2 as pb
 
 from .serving import Served, serving
 

@@ -8,8 +8,8 @@ import tritonclient.grpc as triton
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
+from oipserver.pb import inference_pb2 as pb
 from oipserver.wire.grpc import SERVICE
-from oipserver.wire.grpc.pb import inference_pb2 as pb
 
 from .clients import PAIR, infer_message
 from .served_models import GATES

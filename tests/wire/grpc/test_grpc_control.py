@@ -10,7 +10,7 @@ import pytest
 import tritonclient.grpc as triton
 from tritonclient.utils import InferenceServerException
 
-from oipserver.wire.grpc.pb import inference_pb2 as pb
+from oipserver.pb import inference_pb2 as pb
 
 
 def test_model_control(call: Callable[..., Any], client: triton.InferenceServerClient) -> None:

@@ -12,6 +12,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from oipserver.errors import InvalidArgumentError, NotFoundError, OIPError, UnsupportedError
+from oipserver.pb.inference_pb2 import (
+    InferParameter,
+    InferTensorContents,
+    ModelInferRequest,
+    ModelInferResponse,
+    ModelStreamInferResponse,
+)
 from oipserver.protocol import InferResponse
 from oipserver.tensor import DATATYPES, Tensor
 from oipserver.wire.grpc.convert import (
@@ -22,13 +29,6 @@ from oipserver.wire.grpc.convert import (
     is_typed,
     parse_infer,
     request_id,
-)
-from oipserver.wire.grpc.pb.inference_pb2 import (
-    InferParameter,
-    InferTensorContents,
-    ModelInferRequest,
-    ModelInferResponse,
-    ModelStreamInferResponse,
 )
 
 FIELDS = {

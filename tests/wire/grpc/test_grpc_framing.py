@@ -7,8 +7,8 @@ from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from oipserver.pb.inference_pb2 import ModelInferRequest, ModelInferResponse
 from oipserver.wire.grpc.framing import encode_varint, join_field, split_field
-from oipserver.wire.grpc.pb.inference_pb2 import ModelInferRequest, ModelInferResponse
 
 RAW = 7
 

@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tritonclient.utils import InferenceServerException
 
+from oipserver.pb import inference_pb2 as pb
 from oipserver.tensor import DATATYPES
 from oipserver.wire.grpc import SERVICE
-from oipserver.wire.grpc.pb import inference_pb2 as pb
 
 from .clients import PAIR, infer_message, tensor
 from .serving import Served, serving

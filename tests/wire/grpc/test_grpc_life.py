@@ -11,10 +11,10 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from oipserver.pb import inference_pb2 as pb
 from oipserver.settings import Settings
 from oipserver.wire.grpc import SERVICE, GrpcServer, PortInUseError
 from oipserver.wire.grpc import server as server_module
-from oipserver.wire.grpc.pb import inference_pb2 as pb
 
 from .clients import infer_message
 from .served_models import GATES

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from google.protobuf.descriptor import Descriptor
 
-from oipserver.wire.grpc.pb import inference_pb2
+from oipserver.pb import inference_pb2
 
 ROOT = Path(__file__).parents[3]
 MESSAGES = inference_pb2.DESCRIPTOR.message_types_by_name
@@ -66,7 +66,7 @@ def test_methods_are_those_of_tritons_service() -> None:
 def test_both_can_be_imported(order: str) -> None:
     check = (
         f"{order}\n"
-        "from oipserver.wire.grpc.pb import inference_pb2 as ours\n"
+        "from oipserver.pb import inference_pb2 as ours\n"
         "from tritonclient.grpc import service_pb2 as t\n"
         "assert t.ModelInferRequest is not ours.ModelInferRequest\n"
         "data = ours.ModelInferRequest(model_name='m', id='7').SerializeToString()\n"

@@ -13,10 +13,10 @@ import pytest
 import tritonclient.grpc as triton
 import tritonclient.grpc.aio as triton_aio
 
+from oipserver.pb import inference_pb2 as pb
 from oipserver.wire.grpc import SERVICE
 from oipserver.wire.grpc.dialects import DIALECTS
 from oipserver.wire.grpc.handlers import Call
-from oipserver.wire.grpc.pb import inference_pb2 as pb
 from oipserver.wire.grpc.stream import MAX_UNSENT, StreamSession
 
 from .served_models import GATES

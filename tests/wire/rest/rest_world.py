@@ -14,9 +14,7 @@ from oipserver.plane import ControlPlane, DataPlane
 from oipserver.protocol import ServerMetadata
 from oipserver.registry import ModelRegistry, Servable
 from oipserver.repository import ModelRepository, Scan
-from oipserver.scheduler import scheduler_for
 from oipserver.settings import ModelSettings, Settings, TensorSettings
-from oipserver.telemetry.statistics import ModelStatistics
 from oipserver.tensor import Tensor
 from oipserver.types import InferenceRequest, InferenceResponse, ResponseOutput, TensorData
 from oipserver.wire.rest import RestServer
@@ -127,8 +125,7 @@ class InProcess:
         self._settings = settings
 
     def build(self, settings: ModelSettings) -> Servable:
-        executor, statistics = InProcessExecutor(settings), ModelStatistics()
-        return Servable(settings, executor, scheduler_for(self._settings, settings, executor, statistics), statistics)
+        return Servable(settings, InProcessExecutor(settings), self._settings)
 
 
 class Shelf(ModelRepository):
