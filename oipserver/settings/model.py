@@ -80,6 +80,9 @@ class ModelSettings(BaseModel):
     cache_enabled: bool = Field(
         False, description="Keep answers for repeated requests, where the server's cache_enabled is set."
     )
+    configuration: dict[str, Any] | None = Field(
+        None, description="Configuration in Triton's form: a ModelConfig as JSON, in its own field names."
+    )
 
     _source: str | None = PrivateAttr(None)
 

@@ -19,6 +19,7 @@ ORDER = [
     "telemetry",
     "types",
     "settings",
+    "configuration",
     "handlers",
     "codecs",
     "model",
