@@ -22,6 +22,7 @@ class InferRequest:
 
     ``model_version`` and ``id`` are "" where the caller gave none; no ``outputs`` means all of them. ``headers`` are
     the transport's, lower-case. ``deadline`` is a ``time.monotonic_ns`` instant after which nobody waits any more.
+    ``classes`` holds, by output, how many of its highest elements are wanted in its place.
     """
 
     model_name: str
@@ -32,6 +33,7 @@ class InferRequest:
     parameters: Parameters = field(default_factory=dict)
     headers: Mapping[str, str] | None = None
     deadline: int | None = None
+    classes: dict[str, int] | None = None
 
 
 @dataclass(slots=True)

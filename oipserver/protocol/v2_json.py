@@ -28,6 +28,8 @@ from .binary_form import BinaryCursor, OutputForm
 from .infer import InferRequest, InferResponse, RequestedOutput
 from .json_text import parse_json
 from .members import byte_count, came, flag, id_of, wrong
+from .parameters import read_parameters, without
+from .reserved import check_request_parameters, class_count
 
 MAX_TENSORS = 4096
 
@@ -52,15 +54,19 @@ def read_request(
     document = text if isinstance(text, dict) else parse_json(text)
     if not isinstance(document, dict):
         raise InvalidArgumentError(f"unable to parse the request: expected a JSON object, got {came(document)}")
-    parameters = _parameters(document.get("parameters"))
+    parameters = read_parameters(document.get("parameters"))
+    if parameters:
+        check_request_parameters(parameters)
     form = None
     if "binary_data_output" in parameters:
         form = OutputForm(flag(parameters["binary_data_output"], "binary_data_output"))
-        parameters = _without(parameters, "binary_data_output")
+        parameters = without(parameters, "binary_data_output")
     listed = document.get("outputs")
     outputs: list[RequestedOutput] = []
+    classes: dict[str, int] | None = None
     if listed:
         outputs, form = _outputs(listed, form)
+        classes = _classes(outputs)
     request = InferRequest(
         model_name,
         [_input(item, binary) for item in _items(document, "inputs")],
@@ -69,6 +75,8 @@ def read_request(
         outputs,
         parameters,
         headers,
+        None,
+        classes,
     )
     if binary is not None:
         binary.finish()
@@ -84,38 +92,6 @@ def _items(document: Mapping[str, Any], member: str) -> list[Any]:
     if len(items) > MAX_TENSORS:
         raise InvalidArgumentError(f"Unable to parse '{member}': at most {MAX_TENSORS} are allowed, got {len(items)}")
     return items
-
-
-def _parameters(value: object) -> Parameters:
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise wrong("parameters", "an object", value)
-    for parameter in value.values():
-        if not isinstance(parameter, (str, int, float)):
-            return _checked_parameters(value)
-    return value
-
-
-def _checked_parameters(value: dict[str, Any]) -> Parameters:
-    """``value`` without what MLServer's clients send along: null for what is not set, and ``headers`` they echo."""
-    kept = {
-        key: parameter
-        for key, parameter in value.items()
-        if parameter is not None and not (key == "headers" and isinstance(parameter, dict))
-    }
-    for key, parameter in kept.items():
-        if not isinstance(parameter, (str, int, float)):
-            raise InvalidArgumentError(
-                f"parameter '{key}' has invalid type. It should be either 'int', 'bool', or 'string', "
-                f"got {came(parameter)}."
-            )
-    return kept
-
-
-def _without(parameters: Parameters, member: str) -> Parameters:
-    """A copy: the caller's own document stays as it is."""
-    return {key: value for key, value in parameters.items() if key != member}
 
 
 def _name(item: object, of: str) -> str:
@@ -136,15 +112,26 @@ def _outputs(listed: object, form: OutputForm | None) -> tuple[list[RequestedOut
         name = _name(item, "outputs")
         if name in named:
             raise InvalidArgumentError(f"output '{name}' already exists in request")
-        parameters = _parameters(item.get("parameters"))
+        parameters = read_parameters(item.get("parameters"))
         named[name] = False
         if "binary_data" in parameters:
             named[name] = flag(parameters["binary_data"], "binary_data")
-            parameters = _without(parameters, "binary_data")
+            parameters = without(parameters, "binary_data")
         outputs.append(RequestedOutput(name, parameters or None))
     if form is None and True not in named.values():
         return outputs, None
     return outputs, OutputForm(form.default if form else False, named)
+
+
+def _classes(outputs: list[RequestedOutput]) -> dict[str, int] | None:
+    """How many classes are wanted of which outputs; None where of none."""
+    wanted: dict[str, int] | None = None
+    for output in outputs:
+        parameters = output.parameters
+        if parameters and "classification" in parameters:
+            wanted = wanted or {}
+            wanted[output.name] = class_count(output.name, parameters)
+    return wanted
 
 
 def _input(item: Any, binary: BinaryCursor | None) -> Tensor:
@@ -155,7 +142,7 @@ def _input(item: Any, binary: BinaryCursor | None) -> Tensor:
     if datatype is None:
         datatype = lookup_datatype(_required(item, "datatype", name), name)
     given = item.get("parameters")
-    parameters = _parameters(given) if given is not None else None
+    parameters = read_parameters(given) if given is not None else None
     if parameters and "binary_data_size" in parameters:
         return _binary_input(item, name, datatype, shape, parameters, binary)
     if "data" not in item:
@@ -188,7 +175,7 @@ def _binary_input(
             f"input '{name}' has a 'binary_data_size', but the request carries no binary data: "
             "the header Inference-Header-Content-Length is missing"
         )
-    rest = _without(parameters, "binary_data_size") if len(parameters) > 1 else None
+    rest = without(parameters, "binary_data_size") if len(parameters) > 1 else None
     return Tensor.from_raw(name, datatype, shape, binary.take(size, name), rest)
 
 

@@ -9,6 +9,7 @@ from google.protobuf.message import DecodeError
 from ...errors import InvalidArgumentError, UnsupportedError
 from ...pb.inference_pb2 import ModelInferRequest, ModelInferResponse
 from ...protocol import InferRequest, InferResponse, RequestedOutput
+from ...protocol.reserved import RESERVED_PREFIX, check_request_parameters, class_count
 from ...tensor import Parameters, Tensor, element_count, lookup_datatype
 from ...tensor.tensor import Buffer
 from ..names import check_model_name
@@ -20,6 +21,9 @@ from .parameters import read_parameters, write_parameters
 SPLIT_FROM = 16_384
 _RAW_INPUT_CONTENTS = ModelInferRequest.RAW_INPUT_CONTENTS_FIELD_NUMBER
 _RAW_OUTPUT_CONTENTS = ModelInferResponse.RAW_OUTPUT_CONTENTS_FIELD_NUMBER
+WANTS_EMPTY_FINAL = "triton_enable_empty_final_response"
+#: Reserved parameters that callers may set on this wire.
+WIRE_PARAMETERS = (WANTS_EMPTY_FINAL,)
 _STREAM_ERROR = b"\x0a"  # ModelStreamInferResponse.error_message, length-delimited
 _STREAM_RESPONSE = b"\x12"  # ModelStreamInferResponse.infer_response, length-delimited
 
@@ -41,15 +45,20 @@ def parse_infer(data: bytes, headers: Mapping[str, str] | None = None, deadline:
     except DecodeError:
         raise InvalidArgumentError("the message is not a ModelInferRequest") from None
     name = check_model_name(message.model_name)
+    parameters = read_parameters(message.parameters)
+    if parameters:
+        _check_parameters(parameters)
+    outputs = [_requested(output) for output in message.outputs]
     return InferRequest(
         name,
         _raw_inputs(message, raws) if raws else _typed_inputs(message),
         message.model_version,
         message.id,
-        [_requested(output) for output in message.outputs],
-        read_parameters(message.parameters),
+        outputs,
+        parameters,
         headers,
         deadline,
+        _checked_outputs(outputs) if outputs else None,
     )
 
 
@@ -111,6 +120,40 @@ def _requested(output: ModelInferRequest.InferRequestedOutputTensor) -> Requeste
     parameters = read_parameters(output.parameters)
     _refuse_region(output.name, parameters)
     return RequestedOutput(output.name, parameters)
+
+
+def _checked_outputs(outputs: Sequence[RequestedOutput]) -> dict[str, int] | None:
+    """How many classes are wanted of which outputs, None where of none. Raises InvalidArgumentError."""
+    wanted: dict[str, int] | None = None
+    seen: set[str] = set()
+    for output in outputs:
+        if output.name in seen:
+            raise InvalidArgumentError(f"output '{output.name}' already exists in request")
+        seen.add(output.name)
+        parameters = output.parameters
+        if parameters and "classification" in parameters:
+            wanted = wanted or {}
+            wanted[output.name] = _class_count(output.name, parameters)
+    return wanted
+
+
+def _class_count(output: str, parameters: Parameters) -> int:
+    count = parameters["classification"]
+    if type(count) is not int:
+        raise InvalidArgumentError("invalid value type for 'classification' parameter, expected int64_param")
+    if count <= 0:
+        raise InvalidArgumentError(f"invalid value for 'classification' parameter, expected >= 0, got {count}")
+    return class_count(output, parameters)
+
+
+def _check_parameters(parameters: Parameters) -> None:
+    for key in parameters:
+        if key.startswith(RESERVED_PREFIX) and key not in WIRE_PARAMETERS:
+            raise InvalidArgumentError(
+                f"parameter keys starting with '{RESERVED_PREFIX}' are reserved for Triton usage. Only the following "
+                f"keys starting with '{RESERVED_PREFIX}' are allowed: {', '.join(WIRE_PARAMETERS)}"
+            )
+    check_request_parameters(parameters, WIRE_PARAMETERS)
 
 
 def _refuse_region(name: str, parameters: Parameters) -> None:

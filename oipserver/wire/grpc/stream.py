@@ -12,7 +12,7 @@ from threading import Semaphore
 from ...errors import InternalError, OIPError
 from ...plane import DataPlane
 from ...protocol import InferRequest, InferResponse
-from .convert import parse_infer, request_id
+from .convert import WANTS_EMPTY_FINAL, parse_infer, request_id
 from .dialects import Answer, Dialect
 from .handlers import Call
 from .outbox import Outbox
@@ -23,7 +23,6 @@ _log = logging.getLogger(__name__)
 MAX_IN_FLIGHT = 256
 #: Answers that may lie here while the client does not read; the models of streams wait then.
 MAX_UNSENT = 16
-_WANTS_EMPTY_FINAL = "triton_enable_empty_final_response"
 
 
 class StreamSession:
@@ -73,7 +72,10 @@ class StreamSession:
 
     def __iter__(self) -> Iterator[bytes]:
         """The serialized answers. Raises OIPError where the dialect can tell an error only by ending the stream."""
-        return map(self._dialect, self._outbox)
+        for answer in self._outbox:
+            if answer.response.headers:  # behind the stream, those of its latest answer
+                self._call.send_headers(answer.response.headers)
+            yield self._dialect(answer)
 
     # -- on the loop ---------------------------------------------------------------------------------------------
 
@@ -129,7 +131,7 @@ class StreamSession:
             return False  # inferring fails in the same way, and is answered in order
 
     async def _infer(self, request: InferRequest) -> Answer:
-        request.parameters.pop(_WANTS_EMPTY_FINAL, None)
+        request.parameters.pop(WANTS_EMPTY_FINAL, None)
         try:
             response = await self._data.infer(request)
         except Exception as error:
@@ -139,7 +141,7 @@ class StreamSession:
     async def _answer_in_pieces(self, request: InferRequest) -> None:
         # Which piece is the last is known only behind it, so no piece says so of itself: no client waits for the next
         # piece to see this one. Whoever needs the end marked asks for an empty response.
-        wants_end = request.parameters.pop(_WANTS_EMPTY_FINAL, False)
+        wants_end = request.parameters.pop(WANTS_EMPTY_FINAL, False)
         try:
             async with aclosing(self._data.stream(request)) as responses:
                 async for response in responses:

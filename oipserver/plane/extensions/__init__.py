@@ -1,0 +1,1 @@
+"""Protocol extensions as use cases free of transport; each module is one extension, and both wires call it."""
