@@ -22,7 +22,8 @@ class InferRequest:
 
     ``model_version`` and ``id`` are "" where the caller gave none; no ``outputs`` means all of them. ``headers`` are
     the transport's, lower-case. ``deadline`` is a ``time.monotonic_ns`` instant after which nobody waits any more.
-    ``classes`` holds, by output, how many of its highest elements are wanted in its place.
+    ``classes`` holds, by output, how many of its highest elements are wanted in its place. ``path`` names the models
+    whose code led to it, the first caller first; () where a client asked.
     """
 
     model_name: str
@@ -34,6 +35,7 @@ class InferRequest:
     headers: Mapping[str, str] | None = None
     deadline: int | None = None
     classes: dict[str, int] | None = None
+    path: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -53,7 +55,10 @@ class Timings:
 
 @dataclass(slots=True)
 class InferResponse:
-    """One inference response. ``headers`` become transport headers; ``timings`` are filled as the request walks."""
+    """One inference response. ``headers`` become transport headers; ``timings`` are filled as the request walks.
+
+    ``final`` is set on a part of a stream that is known to be the last when it is sent.
+    """
 
     model_name: str
     outputs: list[Tensor]
@@ -62,3 +67,4 @@ class InferResponse:
     parameters: Parameters | None = None
     headers: Mapping[str, str] | None = None
     timings: Timings | None = None
+    final: bool = False

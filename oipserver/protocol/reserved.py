@@ -12,7 +12,7 @@ _COUNTS = frozenset({"priority", "timeout"})
 
 
 def check_request_parameters(parameters: Mapping[str, object], allowed: Container[str] = ()) -> None:
-    """Raises InvalidArgumentError for a key that is reserved and not ``allowed``, and a reserved one of a wrong kind."""
+    """Raises InvalidArgumentError for a reserved key that is not ``allowed``, and for one of a wrong kind."""
     for key, value in parameters.items():
         if key in _COUNTS:
             _unsigned(value, f"Unable to parse '{key}'")

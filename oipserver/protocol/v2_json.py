@@ -212,7 +212,7 @@ def _check_open_dimension(shape: list[Any], dim: object, tensor: str) -> None:
 def _resolved(shape: tuple[int, ...], data: object, tensor: str) -> tuple[int, ...]:
     """``shape`` with its -1 replaced by what the number of elements in ``data`` leaves."""
     known = element_count([dim for dim in shape if dim != -1], tensor)
-    count = sum(1 for _ in _leaves(data))
+    count = sum(1 for _ in leaves(data))
     if known == 0 or count % known:
         raise InvalidArgumentError(
             f"Unable to parse 'shape': input '{tensor}' has shape {list(shape)}, which {count} elements cannot fill"
@@ -220,7 +220,8 @@ def _resolved(shape: tuple[int, ...], data: object, tensor: str) -> tuple[int, .
     return tuple(count // known if dim == -1 else dim for dim in shape)
 
 
-def _leaves(data: object) -> Iterator[object]:
+def leaves(data: object) -> Iterator[object]:
+    """What is in nested lists, in no particular order; a value that is no list alone."""
     pending = [data]
     while pending:
         item = pending.pop()

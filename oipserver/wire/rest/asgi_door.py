@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from starlette.types import Receive, Scope, Send
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ...errors import OIPError
 from ...tensor.tensor import Buffer
 from .client import ClientLeftError, read_body, while_connected
 from .errors import error_reply
-from .handler import InferHandler
+from .handler import InferHandler, version_in_query
 from .headers import RawHeaders
 from .reply import Reply
+
+
+class RawRoute(Route):
+    """A POST route to an ASGI application."""
+
+    def __init__(self, path: str, endpoint: ASGIApp) -> None:
+        super().__init__(path, endpoint, methods=["POST"], include_in_schema=False)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["route"] = self
+        await super().handle(scope, receive, send)
 
 
 class AsgiInfer:
@@ -29,11 +41,16 @@ class AsgiInfer:
         except OIPError as error:
             await send_reply(error_reply(error), send)
             return
-        await while_connected(receive, self._answer(scope["path_params"], headers, body, send))
+        await while_connected(receive, self._answer(*target_of(scope), headers, body, send))
 
-    async def _answer(self, path: dict[str, str], headers: RawHeaders, body: Buffer, send: Send) -> None:
-        reply = await self._handler.handle(path["model_name"], path.get("model_version", ""), headers, body)
-        await send_reply(reply, send)
+    async def _answer(self, name: str, version: str, headers: RawHeaders, body: Buffer, send: Send) -> None:
+        await send_reply(await self._handler.handle(name, version, headers, body), send)
+
+
+def target_of(scope: Scope) -> tuple[str, str]:
+    """Name and version (or "") of the model a request is for."""
+    path = scope["path_params"]
+    return path["model_name"], path.get("model_version", "") or version_in_query(scope["query_string"])
 
 
 async def send_reply(reply: Reply, send: Send) -> None:

@@ -18,7 +18,7 @@ from .cycle import InferCycle
 from .door import InferDoor
 from .eager import run_eagerly
 from .errors import error_reply, message_reply
-from .handler import match_infer_path
+from .handler import match_infer_path, version_in_query
 from .http_connection import CLOSE, HttpConnection
 from .large_body import LargeBody
 from .observer import INFER_TEMPLATE, INFER_VERSION_TEMPLATE
@@ -65,17 +65,19 @@ class RestConnection(HttpConnection):
         url = self.url
         if self.parser.get_method() == b"POST":
             plain = b"?" not in url and not self.door.root_path
-            target = match_infer_path(url if plain else self._path(url))
+            target = match_infer_path(url) if plain else self._target(url)
             if target is not None:
                 self._begin(url, target)
                 return
         self.server_state.default_headers = [(b"date", self.door.date())]
         self.leave_to_application()
 
-    def _path(self, url: bytes) -> bytes:
-        path = url.partition(b"?")[0]
+    def _target(self, url: bytes) -> tuple[str, str] | None:
+        """As match_infer_path, of a URL below the root path, perhaps with a query."""
+        path, _, query = url.partition(b"?")
         root = self.door.root_path
-        return path[len(root) :] if root and path.startswith(root + b"/") else path
+        target = match_infer_path(path[len(root) :] if root and path.startswith(root + b"/") else path)
+        return target if target is None or target[1] else (target[0], version_in_query(query))
 
     def on_chunk_header(self) -> None:
         cycle = self.cycle

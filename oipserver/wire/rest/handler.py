@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Awaitable, Coroutine
 from functools import lru_cache
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 from ...errors import InvalidArgumentError, OIPError, UnsupportedError
 from ...plane import DataPlane
@@ -28,6 +29,7 @@ _log = logging.getLogger(__name__)
 _PREFIX = b"/v2/models/"
 _SUFFIX = b"/infer"
 _JSON_START = 64  # bytes in which JSON shows its first brace
+_INPUTS = re.compile(rb'"inputs"')  # searches any buffer where it lies
 ReadHeaders = dict[bytes, bytes]
 READ_HEADERS = frozenset({b"content-encoding", b"accept-encoding", b"inference-header-content-length", b"content-type"})
 
@@ -41,6 +43,13 @@ def match_infer_path(path: bytes) -> tuple[str, str] | None:
     if len(parts) == 3 and parts[1] == b"versions" and parts[2]:
         return unquote(parts[0].decode("latin-1")), unquote(parts[2].decode("latin-1"))
     return (unquote(parts[0].decode("latin-1")), "") if len(parts) == 1 else None
+
+
+def version_in_query(query: bytes) -> str:
+    """The model version that a query string names, "" for none: where the path has none it counts, as with MLServer."""
+    if b"model_version=" not in query:
+        return ""
+    return parse_qs(query.decode("latin-1")).get("model_version", [""])[-1]
 
 
 class InferHandler:
@@ -107,6 +116,15 @@ class InferHandler:
             body = await decompressed(body, read[b"content-encoding"], self._limit)
         return self._parse(name, version, headers, read, body)
 
+    async def json_of(self, headers: RawHeaders, body: Buffer) -> Buffer | None:
+        """The body where it is nothing but JSON; None where binary data follow or it is none. Raises OIPError."""
+        read = {key: value for key, value in headers if key in READ_HEADERS}
+        if b"inference-header-content-length" in read:
+            return None
+        if b"content-encoding" in read:
+            body = await decompressed(body, read[b"content-encoding"], self._limit)
+        return None if _is_raw(read.get(b"content-type", b""), body) else body
+
     def _parse(
         self, name: str, version: str, headers: RawHeaders, read: ReadHeaders, body: Buffer
     ) -> tuple[InferRequest, OutputForm | None]:
@@ -153,7 +171,7 @@ def _is_raw(content_type: bytes, body: Buffer) -> bool:
     if not content_type.startswith(b"application/octet-stream"):
         return False
     start = bytes(memoryview(body)[:_JSON_START]).lstrip()
-    return not (start.startswith(b"{") and b'"inputs"' in bytes(body))
+    return not start.startswith(b"{") or _INPUTS.search(body) is None
 
 
 def _reply_headers(response: InferResponse, length: int | None) -> Headers:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from functools import partial
+from typing import NamedTuple
 
 from starlette.types import Receive, Scope, Send
 
 from ...errors import OIPError
 from ...plane import DataPlane
-from ...protocol import InferResponse
+from ...protocol import InferRequest, InferResponse
 from ...protocol.v2_json import write_response
 from ...settings import Settings
-from .asgi_door import send_reply
+from .asgi_door import send_reply, target_of
 from .client import ClientLeftError, read_body, while_connected
 from .errors import INTERNAL_MESSAGE, error_body, error_reply, message_reply
 from .handler import READ_HEADERS, InferHandler
@@ -25,6 +29,13 @@ _HEADERS: Headers = (
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 )
+
+
+class Events(NamedTuple):
+    """How answers and an error after them are written."""
+
+    answer: Callable[[InferResponse], bytes]
+    error: bytes
 
 
 class AsgiInferStream:
@@ -48,19 +59,25 @@ class AsgiInferStream:
         except OIPError as error:
             await send_reply(error_reply(error), send)
             return
-        await while_connected(receive, _Stream(self, send).run(scope["path_params"], headers, body))
+        await while_connected(receive, _Stream(self, send).run(*target_of(scope), headers, body))
 
-    def event(self, response: InferResponse) -> bytes:
-        """``response`` as one event."""
-        return b"data: %b\n\n" % write_response(response, nan_as_null=self._nan_as_null)
-
-    async def answers(self, path: dict[str, str], headers: RawHeaders, body: bytes, stream: _Stream) -> None:
+    async def answers(self, name: str, version: str, headers: RawHeaders, body: bytes, stream: _Stream) -> None:
         """Hand every answer of the model to ``stream``. Raises OIPError."""
+        request, stream.events = await self.read(name, version, headers, body)
+        answers: AsyncGenerator[InferResponse, None] = self._data_plane.stream(request)
+        async with aclosing(answers):
+            async for response in answers:
+                await stream.send_answer(response)
+
+    async def read(self, name: str, version: str, headers: RawHeaders, body: bytes) -> tuple[InferRequest, Events]:
+        """The request in ``body``, and how its answers are written. Raises OIPError."""
         read = {key: value for key, value in headers if key in READ_HEADERS}
-        name, version = path["model_name"], path.get("model_version", "")
         request, _ = await self._handler.read(name, version, headers, read, body)
-        async for response in self._data_plane.stream(request):
-            await stream.send_event(self.event(response), safe_headers(response.headers or {}))
+        return request, self.v2_events()
+
+    def v2_events(self) -> Events:
+        """Answers as V2 JSON; an error is an event named "error"."""
+        return Events(partial(write_response, nan_as_null=self._nan_as_null), b"event: error\n")
 
 
 class _Stream:
@@ -70,27 +87,36 @@ class _Stream:
         self._app = app
         self._send = send
         self._started = False
+        self.events = app.v2_events()
 
-    async def run(self, path: dict[str, str], headers: RawHeaders, body: bytes) -> None:
+    async def run(self, name: str, version: str, headers: RawHeaders, body: bytes) -> None:
         try:
-            await self._app.answers(path, headers, body, self)
+            await self._app.answers(name, version, headers, body, self)
         except OIPError as error:
             if not self._started:
                 await send_reply(error_reply(error), self._send)
                 return
-            await self.send_event(b"event: error\ndata: %b\n\n" % error_body(error.message))
+            await self._send_error(error.message)
         except Exception:
-            _log.exception("a stream of model '%s' failed", path["model_name"])
+            _log.exception("a stream of model '%s' failed", name)
             if not self._started:
                 await send_reply(message_reply(500, INTERNAL_MESSAGE), self._send)
                 return
-            await self.send_event(b"event: error\ndata: %b\n\n" % error_body(INTERNAL_MESSAGE))
+            await self._send_error(INTERNAL_MESSAGE)
         await self._start(())
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def send_event(self, event: bytes, headers: Headers = ()) -> None:
-        """Send ``event``; ``headers`` go out if it is the first."""
-        await self._start(headers)
+    async def send_answer(self, response: InferResponse) -> None:
+        """Send ``response`` as an event; its headers go out if it is the first."""
+        text = self.events.answer(response)
+        await self._start(safe_headers(response.headers or {}))
+        await self._send_event(b"", text)
+
+    async def _send_error(self, message: str) -> None:
+        await self._send_event(self.events.error, error_body(message))
+
+    async def _send_event(self, kind: bytes, data: bytes) -> None:
+        event = b"%bdata: %b\n\n" % (kind, data)
         await self._send({"type": "http.response.body", "body": event, "more_body": True})
 
     async def _start(self, headers: Headers) -> None:
