@@ -24,6 +24,7 @@ warnings.filterwarnings(
 
 _INFERRED_KINDS = {"bool": "b", "int": "iu", "uint": "iu", "float": "iuf"}
 _FLOATS = np.dtype(np.float64)
+_EXACT = 2**53  # integers up to which float64 holds each one
 _CODES = {  # of the struct module
     "INT8": "b",
     "INT16": "h",
@@ -58,7 +59,8 @@ def array_from_json(data: object, datatype: Datatype, shape: tuple[int, ...], te
     """The array of ``shape`` that parsed JSON ``data`` stands for.
 
     Lists may be flat or nested as the shape says; a scalar or a bare string is a tensor of one element. ``null`` is NaN
-    in floating point and an error elsewhere. Integers are accepted as floats, never the other way round.
+    in floating point and an error elsewhere. What is the same value is accepted: integers as floats, 2.0 as the
+    integer 2, 0 and 1 as booleans; 1.7 is no integer, and text is no number.
     Raises InvalidArgumentError naming ``tensor``, what was expected and what came.
     """
     count = element_count(shape, tensor)
@@ -118,7 +120,7 @@ def _cast(array: np.ndarray[Any, Any], datatype: Datatype, tensor: str) -> np.nd
     if array.dtype.kind == "O" and array.size:
         array = _from_objects(array, datatype, tensor)
     elif array.size and array.dtype.kind not in _INFERRED_KINDS[datatype.kind]:
-        raise _wrong_kind(datatype, tensor, array.ravel()[0])
+        _check_same_values(array, datatype, tensor)
     if datatype.kind in ("int", "uint") and array.size:
         bounds = np.iinfo(datatype.dtype)
         low, high = int(array.min()), int(array.max())
@@ -130,6 +132,19 @@ def _cast(array: np.ndarray[Any, Any], datatype: Datatype, tensor: str) -> np.nd
     if datatype.name == "BF16":
         return bf16_from_float32(array.astype(np.float32))
     return array.astype(datatype.dtype, copy=False)
+
+
+def _check_same_values(array: np.ndarray[Any, Any], datatype: Datatype, tensor: str) -> None:
+    """Whether each number of another kind is one of ``datatype`` too: 2.0 an integer, 0 and 1 booleans."""
+    if array.dtype.kind == "f" and datatype.kind in ("int", "uint"):
+        # In a list that mixes both, numpy has rounded integers beyond 2^53.
+        same = (array == np.trunc(array)) & (np.abs(array) <= _EXACT)
+    elif array.dtype.kind in "iu" and datatype.kind == "bool":
+        same = (array == 0) | (array == 1)
+    else:
+        raise _wrong_kind(datatype, tensor, array.ravel()[0])
+    if not same.all():
+        raise _wrong_kind(datatype, tensor, array[~same][0])
 
 
 def _from_objects(array: np.ndarray[Any, Any], datatype: Datatype, tensor: str) -> np.ndarray[Any, Any]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from ..errors import InvalidArgumentError
 from ..protocol import InferRequest, InferResponse
@@ -23,17 +25,20 @@ DECODED_PARAMETER = "_decoded_payload"
 
 
 def to_public(request: InferRequest) -> InferenceRequest:
-    """The public form of ``request``; the transport's headers are in ``parameters.headers``. No data is touched."""
+    """The public form of ``request``; the transport's headers are in ``parameters.headers``. No data is touched.
+
+    Raises InvalidArgumentError for parameters of a wrong kind.
+    """
     fields: dict[str, Any] = {"inputs": [_public_input(tensor) for tensor in request.inputs]}
     if request.id:
         fields["id"] = request.id
     if request.headers:
-        fields["parameters"] = Parameters(**{**request.parameters, "headers": dict(request.headers)})
+        fields["parameters"] = _public({**request.parameters, "headers": dict(request.headers)})
     elif request.parameters:
-        fields["parameters"] = Parameters(**request.parameters)
+        fields["parameters"] = _public(request.parameters)
     if request.outputs:
         fields["outputs"] = [
-            RequestOutput(name=output.name, parameters=Parameters(**output.parameters))
+            RequestOutput(name=output.name, parameters=_public(output.parameters))
             if output.parameters
             else RequestOutput(name=output.name)
             for output in request.outputs
@@ -49,8 +54,16 @@ def _public_input(tensor: Tensor) -> RequestInput:
         "data": TensorData(tensor),
     }
     if tensor.parameters:
-        fields["parameters"] = Parameters(**tensor.parameters)
+        fields["parameters"] = _public(tensor.parameters)
     return RequestInput(**fields)
+
+
+def _public(parameters: Mapping[str, Any]) -> Parameters:
+    try:
+        return Parameters(**parameters)
+    except ValidationError as error:  # a content type that is no text
+        problem = error.errors(include_url=False, include_input=False)[0]
+        raise InvalidArgumentError(f"parameter '{problem['loc'][0]}': {problem['msg']}") from None
 
 
 def from_public(response: InferenceResponse, request: InferRequest) -> InferResponse:

@@ -39,7 +39,8 @@ WRONG = [
     ("input is text", b'{"inputs": ["x"]}', "expected a list of objects, got a string"),
     ("id number", body(id=7), "'id': expected a string, got an integer"),
     ("parameters list", body(parameters=[1]), "'parameters': expected an object, got a list"),
-    ("parameter list", body(parameters={"a": [1]}), "parameter 'a' has invalid type"),
+    ("content type list", body(parameters={"content_type": [1]}), "parameter 'content_type' has invalid type"),
+    ("sequence id object", body(parameters={"sequence_id": {}}), "parameter 'sequence_id' has invalid type"),
     ("headers text list", body(parameters={"headers": ["x"]}), "parameter 'headers' has invalid type"),
     ("binary_data_output text", body(parameters={"binary_data_output": "yes"}), "'binary_data_output'"),
     ("outputs object", body(outputs={"name": "y"}), "'outputs': expected a list"),
@@ -123,6 +124,13 @@ def test_everything_a_request_can_say_arrives():
 def test_null_for_an_optional_member_is_none_given(absent):
     request, form = read_request(body(**{absent: None}), "m")
     assert (request.id, request.parameters, request.outputs, form) == ("", {}, [], None)
+
+
+def test_lists_and_objects_are_parameters_for_models():
+    nested = {"e": [1, {"k": None}], "f": {"g": [True]}}
+    request, _ = read_request(body(parameters=nested, inputs=[good_input(parameters=nested)]), "m")
+    assert request.parameters == nested
+    assert request.inputs[0].parameters == nested
 
 
 def test_null_for_a_parameter_is_none_given():

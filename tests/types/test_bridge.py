@@ -37,6 +37,17 @@ def tensor_of(data: Any, datatype: str, shape: list[int], **fields: Any) -> Tens
     return from_public(InferenceResponse(model_name="m", outputs=[output]), request_of()).outputs[0]
 
 
+@pytest.mark.parametrize("where", ["request", "input", "output"])
+def test_a_content_type_that_is_no_text_is_the_callers_mistake(where: str) -> None:
+    wrong: Any = {"content_type": 5}
+    tensor = Tensor("a", "FP32", (2, 3), raw=MATRIX.tobytes(), parameters=wrong if where == "input" else None)
+    more: dict[str, Any] = {"parameters": wrong} if where == "request" else {}
+    if where == "output":
+        more["outputs"] = [RequestedOutput("o", wrong)]
+    with pytest.raises(InvalidArgumentError, match="parameter 'content_type'"):
+        to_public(request_of(tensor, **more))
+
+
 def test_a_request_in_public() -> None:
     tensor = Tensor("a", "FP32", (2, 3), raw=MATRIX.tobytes(), parameters={"content_type": "np", "n": 1})
     public = to_public(

@@ -15,7 +15,7 @@ import grpc
 
 from ...errors import Code, InternalError, OIPError, UnavailableError
 from .call import GrpcCall
-from .errors import STATUS, details, retry_metadata
+from .errors import details, retry_metadata, status_of
 from .stream import StreamSession
 
 _log = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ class Dispatcher:
                 answer = handler(data, GrpcCall(context, loop))
             except Exception as caught:
                 error = _known(caught, method)
-                observer.finished(method, STATUS[error.code].name, monotonic() - start)
+                observer.finished(method, status_of(error).name, monotonic() - start)
                 _abort(context, error)
             observer.finished(method, "OK", monotonic() - start)
             return answer
@@ -126,7 +126,7 @@ class Dispatcher:
                 if not opened.cancelled:
                     code = "OK"
             except OIPError as error:
-                code = STATUS[error.code].name
+                code = status_of(error).name
                 _abort(context, error)
             finally:
                 opened.cancel()
@@ -156,5 +156,5 @@ def _known(error: Exception, method: str) -> OIPError:
 def _abort(context: grpc.ServicerContext, error: OIPError) -> NoReturn:
     if metadata := retry_metadata(error):
         context.set_trailing_metadata(metadata)
-    context.abort(STATUS[error.code], details(error.message))
+    context.abort(status_of(error), details(error.message))
     raise AssertionError("abort() raises")

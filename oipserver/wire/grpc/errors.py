@@ -24,10 +24,26 @@ STATUS: dict[Code, grpc.StatusCode] = {
     Code.DEADLINE_EXCEEDED: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
 
+#: For errors whose HTTP status a model's code named: what MLServer maps otherwise than the neutral codes, and the two
+#: statuses that gRPC has codes of its own for.
+_BY_STATUS: dict[int, grpc.StatusCode] = {
+    401: grpc.StatusCode.UNAUTHENTICATED,
+    403: grpc.StatusCode.PERMISSION_DENIED,
+    422: grpc.StatusCode.FAILED_PRECONDITION,
+}
+
 # Clients refuse the whole answer when its metadata exceed 8 KiB, and non-ASCII text triples in size on the wire.
 _MAX_DETAILS = 2000
 _KEY = pattern(r"(?!grpc-)[0-9a-z_.-]*[0-9a-z_.](?<!-bin)")
 _VALUE = pattern(r"[\x20-\x7e]*")
+
+
+def status_of(error: OIPError) -> grpc.StatusCode:
+    """The code that tells ``error``. A 4xx that has none of its own is UNKNOWN, as with MLServer."""
+    named, status = error.status_code, STATUS[error.code]
+    if named is None or (status is not grpc.StatusCode.INVALID_ARGUMENT):
+        return status
+    return _BY_STATUS.get(named, status if named == 400 else grpc.StatusCode.UNKNOWN)
 
 
 def details(message: str) -> str:

@@ -72,10 +72,12 @@ class StreamSession:
 
     def __iter__(self) -> Iterator[bytes]:
         """The serialized answers. Raises OIPError where the dialect can tell an error only by ending the stream."""
+        headers = None
         for answer in self._outbox:
-            if answer.response.headers:  # behind the stream, those of its latest answer
-                self._call.send_headers(answer.response.headers)
             yield self._dialect(answer)
+            headers = answer.response.headers or headers
+        if headers:  # behind the stream, those of the latest answer that has any
+            self._call.send_headers(headers)
 
     # -- on the loop ---------------------------------------------------------------------------------------------
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import grpc
 import pytest
 
-from oipserver.errors import Code, UnavailableError
-from oipserver.wire.grpc.errors import STATUS, details, response_metadata, retry_metadata
+from oipserver.errors import Code, InternalError, MLServerError, UnavailableError, error_from_code
+from oipserver.wire.grpc.errors import STATUS, details, response_metadata, retry_metadata, status_of
 
 
 def test_every_code_has_a_status() -> None:
@@ -14,6 +14,32 @@ def test_every_code_has_a_status() -> None:
     for code, status in STATUS.items():
         expected = grpc.StatusCode.UNIMPLEMENTED if code is Code.UNSUPPORTED else grpc.StatusCode[code.name]
         assert status is expected
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (400, "INVALID_ARGUMENT"),
+        (401, "UNAUTHENTICATED"),
+        (403, "PERMISSION_DENIED"),
+        (404, "NOT_FOUND"),
+        (409, "ALREADY_EXISTS"),
+        (418, "UNKNOWN"),
+        (422, "FAILED_PRECONDITION"),
+        (429, "RESOURCE_EXHAUSTED"),
+        (500, "INTERNAL"),
+        (502, "INTERNAL"),
+        (503, "UNAVAILABLE"),
+    ],
+)
+def test_statuses_that_a_model_named(status: int, code: str) -> None:
+    error = MLServerError("x", status)
+    assert status_of(error).name == code
+    assert status_of(error_from_code(error.code, "x", status_code=status)).name == code
+
+
+def test_other_errors_have_the_status_of_their_code() -> None:
+    assert status_of(InternalError("x")) is grpc.StatusCode.INTERNAL
 
 
 def test_retry_is_rounded_up_and_left_out_where_it_is_no_way_out() -> None:

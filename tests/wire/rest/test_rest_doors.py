@@ -69,6 +69,20 @@ CASES = {
         ECHOED,
     ),
     "query is ignored": ("/v2/models/echo/infer?a=b/infer", GOOD_JSON, {}, 200, ECHOED),
+    "version in the query": (
+        "/v2/models/echo/infer?a=b&model_version=9",
+        GOOD_JSON,
+        {},
+        404,
+        "'echo' version 9",
+    ),
+    "version in the path goes first": (
+        "/v2/models/echo/versions/8/infer?model_version=9",
+        GOOD_JSON,
+        {},
+        404,
+        "'echo' version 8",
+    ),
     "gzip": ("/v2/models/echo/infer", gzip.compress(GOOD_JSON), {"content-encoding": "gzip"}, 200, ECHOED),
     "deflate": ("/v2/models/echo/infer", zlib.compress(GOOD_JSON), {"content-encoding": "deflate"}, 200, ECHOED),
     "deflate without zlib's header": (
