@@ -96,7 +96,7 @@ def add_control_routes(app: FastAPI, plane: ControlPlane, settings: Settings) ->
     """The model repository extension."""
 
     async def index(request: Request) -> Response:
-        wanted = (await _document(request, settings.http_max_body_bytes)).get("ready")
+        wanted = (await read_document(request, settings.http_max_body_bytes)).get("ready")
         if wanted is not None and not isinstance(wanted, bool):
             raise InvalidArgumentError("Unable to parse 'ready': expected a boolean")
         rows = await plane.index(ready=bool(wanted))
@@ -106,7 +106,7 @@ def add_control_routes(app: FastAPI, plane: ControlPlane, settings: Settings) ->
 
     async def load(model_name: str, request: Request) -> Response:
         check_model_name(model_name)
-        parameters = (await _document(request, settings.http_max_body_bytes)).get("parameters")
+        parameters = (await read_document(request, settings.http_max_body_bytes)).get("parameters")
         if isinstance(parameters, dict) and parameters:
             raise UnsupportedError(
                 f"failed to load '{model_name}': load parameters ({', '.join(parameters)}) are not supported"
@@ -116,7 +116,7 @@ def add_control_routes(app: FastAPI, plane: ControlPlane, settings: Settings) ->
 
     async def unload(model_name: str, request: Request) -> Response:
         check_model_name(model_name)
-        await _document(request, settings.http_max_body_bytes)
+        await read_document(request, settings.http_max_body_bytes)
         await plane.unload(model_name)
         return Response()
 
@@ -128,7 +128,7 @@ def add_control_routes(app: FastAPI, plane: ControlPlane, settings: Settings) ->
         app.add_api_route(f"/v2/repository/{path}", endpoint, methods=["POST"], include_in_schema=False)
 
 
-async def _document(request: Request, limit: int) -> dict[str, Any]:
+async def read_document(request: Request, limit: int) -> dict[str, Any]:
     """The JSON object in the body of ``request``; empty where there is none. Raises InvalidArgumentError."""
     try:
         body = await read_body(request.receive, request.headers.raw, limit)
