@@ -11,10 +11,10 @@ from ..errors import OIPError, UnavailableError
 from ..executor import Executor
 from ..protocol import ModelMetadata, ModelState
 from ..runtime import ModelFace
-from ..scheduler import Scheduler, scheduler_for
+from ..scheduler import Scheduler, scheduler_for, visible_face
 from ..settings import ModelSettings, Settings
 from ..telemetry.statistics import ModelStatistics
-from .checks import InputCheck
+from .checks import InputCheck, check_for
 
 _log = logging.getLogger(__name__)
 
@@ -85,7 +85,12 @@ class Servable:
         self._go(ModelState.LOADING)
         started = monotonic_ns()
         try:
-            self.face = await self.executor.load()
+            face = await self.executor.load()
+            try:
+                self._prepare(face)
+            except BaseException:
+                await self.executor.unload()
+                raise
         except OIPError as error:
             self._go(ModelState.UNAVAILABLE, error.message)
             raise
@@ -93,11 +98,15 @@ class Servable:
             self._go(ModelState.UNAVAILABLE, "loading was interrupted")
             raise
         self.load_seconds = (monotonic_ns() - started) / 1e9
-        self.check = InputCheck(self.face)
+        self._go(ModelState.READY)
+
+    def _prepare(self, face: ModelFace) -> None:
+        """Choose what the requests of a model with ``face`` pass through. Raises ModelLoadError."""
+        self.face = visible_face(face, self.settings)
+        self.check = check_for(self.face, self.settings)
         self.scheduler = scheduler_for(self._server, self.settings, self.executor, self.statistics)
         self.scheduler.loaded(self.face)
         self.executor.changed = self.scheduler.slots_changed
-        self._go(ModelState.READY)
 
     def acquire(self) -> None:
         """Take a lease. Raises UnavailableError unless READY."""

@@ -7,5 +7,14 @@ from .batching import BatchScheduler
 from .choose import scheduler_for
 from .direct import DirectScheduler
 from .policy import BatchPolicy, QueuePolicy
+from .sequences import visible_face
 
-__all__ = ["BatchPolicy", "BatchScheduler", "DirectScheduler", "QueuePolicy", "Scheduler", "scheduler_for"]
+__all__ = [
+    "BatchPolicy",
+    "BatchScheduler",
+    "DirectScheduler",
+    "QueuePolicy",
+    "Scheduler",
+    "scheduler_for",
+    "visible_face",
+]

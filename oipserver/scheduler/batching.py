@@ -162,7 +162,7 @@ class BatchScheduler(DirectScheduler):
     def _entry(self, request: InferRequest, received: int, *, piece: bool = False) -> Entry:
         rows = batch_rows(request)
         key = batch_key(request, headers=self._model_sees_headers) if rows and self._merges else None
-        level = self._policy.level(request.parameters)
+        level = self._policy.line(request.parameters)
         future = asyncio.get_running_loop().create_future()
         return Entry(request, received, future, level, key=key, rows=rows or 1, piece=piece)
 

@@ -12,17 +12,52 @@ _NS_PER_US = 1_000
 
 
 @dataclass(frozen=True, slots=True)
+class LevelRule:
+    """How the requests of one priority wait, where the model's configuration says it.
+
+    ``max_queue_size`` of them may wait (0: as many as the queue takes), each for ``timeout`` nanoseconds, or as long as
+    its own parameter ``timeout`` says where that is shorter and ``may_shorten``. Who has waited that long is refused,
+    or, with ``delays``, served after all others of its level.
+    """
+
+    max_queue_size: int = 0
+    timeout: int | None = None
+    may_shorten: bool = False
+    delays: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class QueuePolicy:
     """How requests wait.
 
     ``max_queue_size`` requests may wait, each for ``queue_timeout`` nanoseconds (None: as long as its caller does).
     Priority 1 of ``priority_levels`` is served first; 0 levels means that requests have no priority.
+    ``rules``, one for each level, take the place of ``queue_timeout`` where the model's configuration gives them.
     """
 
     max_queue_size: int
     queue_timeout: int | None = None
     priority_levels: int = 0
     default_priority: int = 0
+    rules: tuple[LevelRule, ...] = ()
+
+    @property
+    def lines(self) -> int:
+        """Lines to wait in, from the first served to the last: one per level, or two where a level delays."""
+        return max(1, self.priority_levels) * self.lines_per_level
+
+    @property
+    def lines_per_level(self) -> int:
+        """1, or 2 where the second is for those who have waited for too long."""
+        return 2 if any(rule.delays for rule in self.rules) else 1
+
+    def rule(self, line: int) -> LevelRule | None:
+        """The configured rule for who waits in ``line``, if any."""
+        return self.rules[line // self.lines_per_level] if self.rules else None
+
+    def line(self, parameters: Parameters) -> int:
+        """The line to wait in, 0 the first served."""
+        return self.level(parameters) * self.lines_per_level
 
     def level(self, parameters: Parameters) -> int:
         """The level to wait at, 0 the first served.
@@ -38,21 +73,33 @@ class QueuePolicy:
             return wanted - 1
         return min(self.default_priority or (levels + 1) // 2, levels) - 1
 
-    def queue_deadline(self, request: InferRequest, received: int) -> int | None:
-        """The instant (``time.monotonic_ns``) at which ``request`` gives up waiting in the queue, if any.
+    def queue_deadline(self, request: InferRequest, received: int, line: int = 0) -> int | None:
+        """The instant (``time.monotonic_ns``) at which ``request`` gives up waiting in ``line``, if any.
 
-        It is the earliest of the request's own deadline, ``queue_timeout``, and the request parameter ``timeout``:
-        microseconds, where it is an integer above 0; a ``timeout`` of any other type is the model's business.
+        It is the earlier of the request's own deadline and the end of its ``patience``.
         """
-        deadline = request.deadline
-        timeout = self.queue_timeout
-        wanted = request.parameters.get("timeout") if request.parameters else None
+        deadline, patience = request.deadline, self.patience(request, received, line)
+        if deadline is None or patience is None:
+            return patience if deadline is None else deadline
+        return min(deadline, patience)
+
+    def patience(self, request: InferRequest, received: int, line: int = 0) -> int | None:
+        """The instant at which ``request`` has waited in ``line`` for as long as the queue allows, if any.
+
+        ``queue_timeout``, or the request parameter ``timeout`` where it is shorter: microseconds, where it is an
+        integer above 0; a ``timeout`` of any other type is the model's business. Or what the line's rule says instead.
+        """
+        timeout, may_shorten = self.queue_timeout, True
+        rule = self.rule(line)
+        if rule is not None:
+            if line % self.lines_per_level:
+                return None  # it is late already
+            timeout, may_shorten = rule.timeout, rule.may_shorten
+        wanted = request.parameters.get("timeout") if request.parameters and may_shorten else None
         if type(wanted) is int and wanted > 0:
             wanted *= _NS_PER_US
             timeout = wanted if timeout is None else min(timeout, wanted)
-        if timeout is not None:
-            deadline = received + timeout if deadline is None else min(deadline, received + timeout)
-        return deadline
+        return None if timeout is None else received + timeout
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +110,8 @@ class BatchPolicy(QueuePolicy):
     held back to fill one although they could run. Reaching one of ``preferred_batch_sizes`` (ascending) ends the
     holding, and batches are cut to the largest of them they reach. ``independent_rows`` allows splitting a request
     larger than a batch.
-    ``stateful`` models never see a row twice, so nothing is retried.
+    ``stateful`` models never see a row twice, so nothing is retried. ``ordered``: answers leave in the order of their
+    requests.
     """
 
     max_batch_size: int = 1
@@ -71,6 +119,7 @@ class BatchPolicy(QueuePolicy):
     preferred_batch_sizes: tuple[int, ...] = ()
     independent_rows: bool = False
     stateful: bool = False
+    ordered: bool = False
 
     @property
     def enough(self) -> int:

@@ -93,6 +93,10 @@ class RequestQueue:
     def __bool__(self) -> bool:
         return self._size > 0
 
+    def length(self, level: int, count: int = 1) -> int:
+        """Entries that wait at ``count`` levels from ``level`` on."""
+        return sum([len(line) for line in self._lines[level : level + count]])
+
     def add(self, entry: Entry) -> None:
         """Put ``entry`` behind all others of its level. Raises ResourceExhaustedError where the queue is full."""
         if self._size >= self._limit:
