@@ -27,12 +27,12 @@ class OutputForm:
 class BinaryCursor:
     """Hands out the binary data behind the JSON of a request, in the order of the inputs that have some."""
 
-    __slots__ = ("_model", "_position", "_view")
+    __slots__ = ("_position", "_view", "model")
 
     def __init__(self, view: memoryview | bytes, model: str) -> None:
         self._view = memoryview(view)
         self._position = 0
-        self._model = model
+        self.model = model
 
     def take(self, size: int, tensor: str) -> memoryview:
         """The next ``size`` bytes, without a copy. Raises InvalidArgumentError where fewer are left."""
@@ -40,7 +40,7 @@ class BinaryCursor:
         missing = end - self._view.nbytes
         if missing > 0:
             raise InvalidArgumentError(
-                f"unexpected size for input '{tensor}', expecting {missing} additional bytes for model '{self._model}'"
+                f"unexpected size for input '{tensor}', expecting {missing} additional bytes for model '{self.model}'"
             )
         self._position = end
         return self._view[start:end]
@@ -48,4 +48,4 @@ class BinaryCursor:
     def finish(self) -> None:
         """Raises InvalidArgumentError where bytes are left over."""
         if self._position != self._view.nbytes:
-            raise InvalidArgumentError(f"unexpected additional input data for model '{self._model}'")
+            raise InvalidArgumentError(f"unexpected additional input data for model '{self.model}'")

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ..tensor import Parameters, Tensor
+
+if TYPE_CHECKING:
+    from .regions import Place
 
 
 @dataclass(slots=True)
@@ -24,6 +28,9 @@ class InferRequest:
     the transport's, lower-case. ``deadline`` is a ``time.monotonic_ns`` instant after which nobody waits any more.
     ``classes`` holds, by output, how many of its highest elements are wanted in its place. ``path`` names the models
     whose code led to it, the first caller first; () where a client asked.
+
+    ``regions`` is not None where any tensor is in client shared memory: inputs are then PlacedTensors until they are
+    read, and it holds, by output, where the result is to be put.
     """
 
     model_name: str
@@ -35,6 +42,7 @@ class InferRequest:
     headers: Mapping[str, str] | None = None
     deadline: int | None = None
     classes: dict[str, int] | None = None
+    regions: dict[str, Place] | None = None
     path: tuple[str, ...] = ()
 
 

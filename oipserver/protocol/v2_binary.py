@@ -74,7 +74,7 @@ def read_raw_request(
             )
         shape = (1,) * len(declared.shape)
         raw = len(body).to_bytes(4, "little") + bytes(body)
-    tensor = Tensor.from_raw(declared.name, datatype, shape, raw)
+    tensor = Tensor.from_raw(declared.name, datatype, shape, raw, model=name)
     return InferRequest(name, [tensor], model_version, headers=headers), OutputForm(default=True)
 
 

@@ -176,7 +176,7 @@ def _binary_input(
             "the header Inference-Header-Content-Length is missing"
         )
     rest = without(parameters, "binary_data_size") if len(parameters) > 1 else None
-    return Tensor.from_raw(name, datatype, shape, binary.take(size, name), rest)
+    return Tensor.from_raw(name, datatype, shape, binary.take(size, name), rest, model=binary.model)
 
 
 def _required(item: Mapping[str, Any], member: str, tensor: str) -> object:

@@ -7,7 +7,20 @@ from collections.abc import Sequence
 from ..errors import InvalidArgumentError
 from ..protocol import InferRequest
 from ..runtime import ModelFace
+from ..settings import ModelSettings
 from ..tensor import Tensor
+
+_BATCH_NOTE = (
+    " NOTE: Setting a non-zero max_batch_size in the model config requires a batch dimension to be prepended to each "
+    "input shape. If you want to specify the full shape including the batch dim in your input dims config, try setting "
+    "max_batch_size to zero. See the model configuration docs for more info on max_batch_size."
+)
+
+
+def check_for(face: ModelFace, settings: ModelSettings) -> InputCheck:
+    """The check of one model version: rows are counted where its configuration says how many there may be."""
+    most = (settings.configuration or {}).get("max_batch_size", 0)
+    return BatchCheck(face, most) if most else InputCheck(face)
 
 
 class InputCheck:
@@ -18,6 +31,7 @@ class InputCheck:
 
     def __init__(self, face: ModelFace) -> None:
         self._model = face.metadata.name
+        self._shape_note = ""
         inputs = face.metadata.inputs if face.strict else ()
         self._inputs = {tensor.name: tensor for tensor in inputs}
         self._order = [(tensor.name, tensor.datatype, tensor.shape) for tensor in inputs]
@@ -64,8 +78,37 @@ class InputCheck:
         if not _fits(tensor.shape, expected.shape):
             raise InvalidArgumentError(
                 f"unexpected shape for input '{tensor.name}' for model '{self._model}'. "
-                f"Expected {list(expected.shape)}, got {list(tensor.shape)}"
+                f"Expected {_written(expected.shape)}, got {_written(tensor.shape)}{self._shape_note}"
             )
+
+
+class BatchCheck(InputCheck):
+    """The inputs of a model whose first dimension is the batch's, which its configuration bounds."""
+
+    def __init__(self, face: ModelFace, most: int) -> None:
+        super().__init__(face)
+        self._most = most
+        self._shape_note = f".{_BATCH_NOTE}"
+
+    def __call__(self, request: InferRequest) -> None:
+        """As InputCheck; also for a number of rows that is 0, too large, or not the same in all inputs."""
+        super().__call__(request)
+        inputs = request.inputs
+        rows = inputs[0].shape[0] if inputs and inputs[0].shape else 1
+        if not 0 < rows <= self._most:
+            at_least = " and at least 1, got 0" if rows == 0 else ""
+            raise InvalidArgumentError(
+                f"inference request batch-size must be <= {self._most} for '{self._model}'{at_least}"
+            )
+        for tensor in inputs:
+            if tensor.shape[:1] != (rows,):
+                raise InvalidArgumentError(
+                    f"input '{tensor.name}' batch size does not match other inputs for '{self._model}'"
+                )
+
+
+def _written(shape: tuple[int, ...]) -> str:
+    return f"[{','.join(map(str, shape))}]"
 
 
 def _fits(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:

@@ -91,16 +91,18 @@ class Tensor:
         parameters: Parameters | None = None,
         *,
         text: bool = False,
+        model: str = "",
     ) -> Tensor:
-        """A tensor over the protocol's raw bytes.
+        """A tensor over the protocol's raw bytes, for ``model`` where it is one's input.
 
         Raises InvalidArgumentError where shape and byte count disagree; BYTES are checked when they are unpacked.
         """
         count = element_count(shape, name)
         size = raw.nbytes if isinstance(raw, memoryview) else len(raw)
         if datatype.itemsize and count * datatype.itemsize != size:
+            whose = f" for model '{model}'" if model else ""
             raise InvalidArgumentError(
-                f"input byte size mismatch for input '{name}'. Expected {count * datatype.itemsize}, got {size}"
+                f"input byte size mismatch for input '{name}'{whose}. Expected {count * datatype.itemsize}, got {size}"
             )
         return cls(name, datatype.name, shape, raw=raw, parameters=parameters, text=text)
 

@@ -8,5 +8,5 @@ from ..errors import NotFoundError
 def check_model_name(name: str) -> str:
     """Return ``name``. Raises NotFoundError for what cannot be a model's name."""
     if not name.strip() or name in (".", "..") or "/" in name or "\\" in name:
-        raise NotFoundError(f"Request for unknown model: '{name}' is not a model name")
+        raise NotFoundError(f"Request for unknown model: '{name}' is not found: that cannot be a model's name")
     return name

@@ -140,7 +140,7 @@ def test_mistakes_are_the_clients(server: ServerProcess, wire: str) -> None:
         assert "unexpected inference input 'wrong'" in infer("wrong", [1, 16])
         shape_message = infer("a", [1, 8])
         assert "'a'" in shape_message
-        assert "[1, 8]" in shape_message
+        assert "[1,8]" in shape_message
         assert "Request for unknown model: 'nope' is not found" in infer("a", [1, 16], model="nope")
     finally:
         client.close()

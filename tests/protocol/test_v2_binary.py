@@ -41,7 +41,7 @@ def test_inputs_take_their_bytes_in_order_without_a_copy():
     [
         ([item("a", [2], 8)], bytes(9), "unexpected additional input data for model 'm'"),
         ([item("a", [2], 8)], bytes(4), "unexpected size for input 'a', expecting 4 additional bytes for model 'm'"),
-        ([item("a", [2], 4)], bytes(4), "input byte size mismatch for input 'a'. Expected 8, got 4"),
+        ([item("a", [2], 4)], bytes(4), "input byte size mismatch for input 'a' for model 'm'. Expected 8, got 4"),
         ([item("a", [-1], 4)], bytes(4), "every dimension must be 0 or more"),
         ([item("a", [1], 2**60)], b"", f"expecting {2**60} additional"),
     ],

@@ -84,7 +84,9 @@ def _raw_inputs(message: ModelInferRequest, raws: Sequence[Buffer]) -> list[Tens
         if index >= len(raws):
             raise _no_data(name, message.model_name)
         datatype = lookup_datatype(tensor.datatype, name)
-        inputs.append(Tensor.from_raw(name, datatype, tuple(tensor.shape), raws[index], parameters))
+        inputs.append(
+            Tensor.from_raw(name, datatype, tuple(tensor.shape), raws[index], parameters, model=message.model_name)
+        )
     return inputs
 
 

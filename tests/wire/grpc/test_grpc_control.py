@@ -47,8 +47,8 @@ TEXT = pb.ModelRepositoryParameter(string_param="x")
             "UNIMPLEMENTED",
             "'repository_name' specification is not supported",
         ),
-        ("RepositoryModelLoad", pb.RepositoryModelLoadRequest(model_name="../x"), "NOT_FOUND", "is not a model name"),
-        ("RepositoryModelLoad", pb.RepositoryModelLoadRequest(), "NOT_FOUND", "is not a model name"),
+        ("RepositoryModelLoad", pb.RepositoryModelLoadRequest(model_name="../x"), "NOT_FOUND", "is not found"),
+        ("RepositoryModelLoad", pb.RepositoryModelLoadRequest(), "NOT_FOUND", "is not found"),
         (
             "RepositoryModelLoad",
             pb.RepositoryModelLoadRequest(model_name="add", parameters={"config": TEXT}),

@@ -248,7 +248,7 @@ ONES = InferTensorContents(fp32_contents=[1, 1])
         (
             request(FP32_PAIR, raw=[b"\0" * 7]),
             InvalidArgumentError,
-            "input byte size mismatch for input 'a'. Expected 8, got 7",
+            "input byte size mismatch for input 'a' for model 'simple'. Expected 8, got 7",
         ),
         (request({**FP32_PAIR, "shape": [-1]}, raw=[b"\0" * 4]), InvalidArgumentError, "every dimension must be 0"),
         (
@@ -274,7 +274,7 @@ ONES = InferTensorContents(fp32_contents=[1, 1])
             "tensor 'y' names a shared memory region",
         ),
         *[
-            (request(model_name=name), NotFoundError, f"Request for unknown model: '{name}' is not a model name")
+            (request(model_name=name), NotFoundError, f"Request for unknown model: '{name}' is not found")
             for name in ("", " ", ".", "..", "a/b", "a\\b")
         ],
     ],

@@ -105,7 +105,7 @@ def test_parameters_travel(call: Callable[..., Any]) -> None:
     [
         (infer_message("nope"), "NOT_FOUND", "Request for unknown model: 'nope' is not found"),
         (infer_message("echo", model_version="9"), "NOT_FOUND", "version 9 is not found"),
-        (infer_message(".."), "NOT_FOUND", "is not a model name"),
+        (infer_message(".."), "NOT_FOUND", "is not found"),
         (pb.ModelInferRequest(model_name="echo", raw_input_contents=[b""]), "OK", ""),
         (infer_message("echo", raw_input_contents=[b"x"]), "INVALID_ARGUMENT", "contents field must not be specified"),
         (infer_message("broken"), "INTERNAL", "model 'broken' failed: ZeroDivisionError: inside the model"),

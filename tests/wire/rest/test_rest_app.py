@@ -53,7 +53,7 @@ ANSWERS = [
     ),
     ("/v2/models/nope", 404, {"error": "Request for unknown model: 'nope' is not found"}),
     ("/v2/models/nope/ready", 404, {"error": "Request for unknown model: 'nope' is not found"}),
-    ("/v2/models/%20", 404, {"error": "Request for unknown model: ' ' is not a model name"}),
+    ("/v2/models/%20", 404, {"error": "Request for unknown model: ' ' is not found: that cannot be a model's name"}),
     ("/v2/models/one/versions/2", 404, {"error": "Request for unknown model: 'one' version 2 is not found"}),
     ("/nowhere", 404, {"error": "Not Found"}),
     ("/openapi.json", 404, {"error": "Not Found"}),
@@ -131,7 +131,7 @@ def test_models_come_and_go_by_request():
         ("models/nope/load", b"", 404, "failed to load 'nope', failed to poll from model repository"),
         ("models/one/load", b'{"parameters": {"config": "{}"}}', 501, "config"),
         ("models/nope/unload", b"", 404, "Request for unknown model"),
-        ("models/%20/load", b"", 404, "is not a model name"),
+        ("models/%20/load", b"", 404, "is not found: that cannot be a model's name"),
         ("models/../load", b"", 404, ""),
     ],
 )

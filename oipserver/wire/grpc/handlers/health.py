@@ -7,6 +7,7 @@ from ....pb import inference_pb2 as pb
 from ....plane import DataPlane
 from ....protocol import TensorMetadata
 from ...names import check_model_name
+from ..versions import about_version
 from .group import CallGroup, Handler, parsed
 
 
@@ -37,11 +38,19 @@ class HealthCalls(CallGroup):
         return pb.ServerReadyResponse(ready=self._data.ready()).SerializeToString()
 
     async def model_ready(self, data: bytes) -> bytes:
-        """Whether a model would accept a request; one that does not exist is just not ready."""
+        """Whether a model would accept a request; one that does not exist is just not ready.
+
+        Raises InvalidArgumentError for a version that cannot be one.
+        """
         request = parsed(pb.ModelReadyRequest, data)
         try:
             ready = self._data.model_ready(request.name, request.version)
-        except (NotFoundError, UnavailableError):
+        except NotFoundError as error:
+            told = about_version(error, self._data, request.name, request.version)
+            if told is not error:
+                raise told from None
+            ready = False
+        except UnavailableError:
             ready = False
         return pb.ModelReadyResponse(ready=ready).SerializeToString()
 
@@ -53,9 +62,12 @@ class HealthCalls(CallGroup):
         ).SerializeToString()
 
     async def model_metadata(self, data: bytes) -> bytes:
-        """A model about itself. Raises NotFoundError."""
+        """A model about itself. Raises NotFoundError, InvalidArgumentError for a version that cannot be one."""
         request = parsed(pb.ModelMetadataRequest, data)
-        told = self._data.model_metadata(check_model_name(request.name), request.version)
+        try:
+            told = self._data.model_metadata(check_model_name(request.name), request.version)
+        except NotFoundError as error:
+            raise about_version(error, self._data, request.name, request.version) from None
         return pb.ModelMetadataResponse(
             name=told.name,
             versions=told.versions or self._data.model_versions(told.name),

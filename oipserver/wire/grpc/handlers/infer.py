@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol, TypeVar
 
+from ....errors import NotFoundError
 from ....plane import DataPlane
 from ..convert import encode_response, encode_typed_response, is_typed, parse_infer
+from ..versions import about_version
 
 T = TypeVar("T")
 
@@ -41,9 +43,12 @@ class InferHandler:
         """The serialized ModelInferResponse to a serialized ModelInferRequest. Raises OIPError."""
         request = parse_infer(data, call.headers, call.deadline)
         encode = encode_typed_response if self._typed_answers and is_typed(request) else encode_response
-        response = self._data.infer_here(request)
-        if response is None:
-            response = call.wait(self._data.infer(request))
+        try:
+            response = self._data.infer_here(request)
+            if response is None:
+                response = call.wait(self._data.infer(request))
+        except NotFoundError as error:
+            raise about_version(error, self._data, request.model_name, request.model_version) from None
         if response.headers:
             call.send_headers(response.headers)
         return encode(response)
