@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from .codecs import (
@@ -16,6 +17,7 @@ from .codecs import (
     has_decoded,
 )
 from .codecs.errors import CodecNotFound
+from .peers import Caller, Peers, call_name
 from .types import (
     InferenceRequest,
     InferenceResponse,
@@ -28,10 +30,12 @@ from .types import (
 from .types import Parameters as PublicParameters
 
 if TYPE_CHECKING:
+    from .errors import OIPError
+    from .protocol import InferRequest, InferResponse
     from .settings import ModelSettings
     from .tensor import Parameters, Tensor
 
-Placement = Literal["in-process", "pool"]
+Placement = Literal["in-process", "pool", "own-pool"]
 
 
 class MLModel:
@@ -42,7 +46,8 @@ class MLModel:
     """
 
     #: Where the model runs when nobody says: models that release the interpreter lock while they compute are as
-    #: parallel in the server's own process; all others belong into worker processes.
+    #: parallel in the server's own process; all others belong into worker processes, shared with other models or
+    #: (``own-pool``) of their own.
     placement: ClassVar[Placement] = "pool"
 
     #: Whether requests whose inputs are not those of the metadata are refused; False where the metadata tells what is
@@ -51,6 +56,7 @@ class MLModel:
 
     def __init__(self, settings: ModelSettings) -> None:
         self._settings = settings
+        self._caller: Caller | None = None  # set by whoever runs the model in a server, before ``load``
         #: Whether the model can answer: true from the moment it is loaded until it is unloaded.
         self.ready = False
         self._inputs = _declared(settings.inputs)
@@ -72,6 +78,12 @@ class MLModel:
     def version(self) -> str | None:
         """The version it is served as, None where it has none."""
         return self._settings.version or None
+
+    # Neither a property nor an attribute: a model may have its own ``models`` of either kind.
+    @cached_property
+    def models(self) -> Peers:
+        """The server's other models: ``await self.models("other").infer(x=array)``."""
+        return Peers(self._caller, call_name(self.name, self.version or ""))
 
     @property
     def inputs(self) -> list[MetadataTensor]:
@@ -183,6 +195,18 @@ class MLModel:
             """
             raise NotImplementedError
 
+        # Optional as well, for runtimes that are to see each request as it came, its id and parameters included.
+        async def infer_requests(self, requests: Sequence[InferRequest]) -> Sequence[InferResponse | OIPError]:
+            """Answer ``requests``, one or a whole batch, each with a response or an error of its own, in order.
+
+            Called again only when it has returned, unless the model has several ``instances``.
+            """
+            raise NotImplementedError
+
+        def stream_request(self, request: InferRequest) -> AsyncGenerator[InferResponse, None]:
+            """Answer a request in pieces, where ``decoupled`` says that it does."""
+            raise NotImplementedError
+
 
 def _declared(tensors: Sequence[Any]) -> list[MetadataTensor]:
     return [MetadataTensor(**tensor.model_dump(exclude_none=True)) for tensor in tensors]
@@ -202,6 +226,11 @@ def has_fast_path(model: MLModel) -> bool:
     return False
 
 
+def takes_requests(model: MLModel) -> bool:
+    """Whether ``infer_requests`` answers."""
+    return hasattr(model, "infer_requests")
+
+
 def streams(model: MLModel) -> bool:
-    """Whether ``model`` has a ``predict_stream`` of its own."""
-    return type(model).predict_stream is not MLModel.predict_stream
+    """Whether ``model`` answers in pieces: it says so itself, or has a ``predict_stream`` of its own."""
+    return getattr(model, "decoupled", False) is True or type(model).predict_stream is not MLModel.predict_stream

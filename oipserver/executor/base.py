@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
-from ..errors import UnsupportedError
+from ..errors import OIPError, UnsupportedError
 from ..protocol import InferRequest, InferResponse
 from ..runtime import ModelFace
 from ..runtime.handlers import HandlerRequest, HandlerResponse
@@ -58,6 +58,13 @@ class Executor(ABC):
     @abstractmethod
     async def execute(self, request: InferRequest) -> InferResponse:
         """Run ``request``. The response's ``timings`` hold ``infer_start`` and ``infer_end``. Raises OIPError."""
+
+    async def execute_all(self, requests: Sequence[InferRequest]) -> list[InferResponse | OIPError]:
+        """Run ``requests`` as one execution of a model whose face ``lists``; each has an outcome of its own, in order.
+
+        Raises OIPError where all of them fail.
+        """
+        raise UnsupportedError("this executor runs one request at a time")
 
     @abstractmethod
     def stream(self, request: InferRequest) -> AsyncIterator[InferResponse]:

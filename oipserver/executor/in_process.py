@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from contextvars import copy_context
 
+from ..errors import OIPError
+from ..peers import Caller
 from ..protocol import InferRequest, InferResponse
 from ..runtime import ModelFace, ModelHost
 from ..runtime.handlers import HandlerRequest, HandlerResponse
@@ -32,8 +34,9 @@ class InProcessExecutor(Executor):
     unavailable_reason = ""
     runs_inline = False
 
-    def __init__(self, settings: ModelSettings) -> None:
-        self._host = ModelHost(settings)
+    def __init__(self, settings: ModelSettings, caller: Caller | None = None) -> None:
+        """``caller`` passes on what the model asks of other models."""
+        self._host = ModelHost(settings, caller)
         self._name = settings.name
         self._version = settings.version
         self._fast = False
@@ -44,8 +47,9 @@ class InProcessExecutor(Executor):
         with model_context(self._name, self._version):
             face = await self._host.load()
         self._fast = face.fast
-        if face.fast:
+        if face.fast or face.lists:
             self.slots = max(1, face.instances)
+        if face.fast:
             self._threads = ThreadPoolExecutor(self.slots, thread_name_prefix=f"model-{self._name}")
         return face
 
@@ -77,6 +81,10 @@ class InProcessExecutor(Executor):
     async def _predict(self, request: InferRequest) -> InferResponse:
         with model_context(self._name, self._version):
             return await self._host.infer(request)
+
+    async def execute_all(self, requests: Sequence[InferRequest]) -> list[InferResponse | OIPError]:
+        with model_context(self._name, self._version):
+            return await self._host.infer_all(requests)
 
     def execute_here(self, request: InferRequest) -> InferResponse | None:
         if not self._fast:

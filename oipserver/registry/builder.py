@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ..executor import InProcessExecutor
 from ..executor.pool import PoolManager
+from ..executor.pool.declared import has_environment
+from ..peers import Caller
 from ..runtime import placement_of
 from ..settings import ModelSettings, Settings
 from .servable import Servable
@@ -12,19 +14,25 @@ from .servable import Servable
 class ServableBuilder:
     """Builds servables as the server's settings say."""
 
-    def __init__(self, settings: Settings, pools: PoolManager) -> None:
+    def __init__(self, settings: Settings, pools: PoolManager, caller: Caller | None = None) -> None:
+        """``caller`` passes on what models in this process ask of other models."""
         self._settings = settings
         self._pools = pools
+        self._caller = caller
 
     def build(self, settings: ModelSettings) -> Servable:
         """A servable for ``settings``, not loaded yet. Raises OIPError."""
-        executor = InProcessExecutor(settings) if self._in_process(settings) else self._pools.executor(settings)
+        executor = (
+            InProcessExecutor(settings, self._caller)
+            if self._in_process(settings)
+            else self._pools.executor(settings, apart=placement_of(settings) == "own-pool")
+        )
         return Servable(settings, executor, self._settings)
 
     def _in_process(self, settings: ModelSettings) -> bool:
         """What must be apart first, then the model's word, the server's, and what its runtime is made for."""
         parameters = settings.parameters
-        if parameters.environment_path or parameters.environment_tarball:
+        if has_environment(settings):
             return False
         if settings.parallel_workers is not None:
             return settings.parallel_workers == 0

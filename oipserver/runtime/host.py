@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from dataclasses import asdict, dataclass, field
 from time import monotonic_ns
 from typing import Any
@@ -17,7 +18,8 @@ from ..errors import (
     OIPError,
     UnsupportedError,
 )
-from ..model import MLModel, has_fast_path, streams
+from ..model import MLModel, has_fast_path, streams, takes_requests
+from ..peers import Caller, executing
 from ..protocol import InferRequest, InferResponse, ModelMetadata, TensorMetadata, Timings
 from ..protocol.v2_json import read_request
 from ..settings import ModelSettings
@@ -32,11 +34,14 @@ _log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class ModelFace:
     """What the rest of the server needs to know of a loaded model, wherever it was loaded. Plain data: it crosses
-    process boundaries. ``details["handlers"]`` lists its custom handlers, each the fields of a HandlerRoute."""
+    process boundaries. ``details["handlers"]`` lists its custom handlers, each the fields of a HandlerRoute;
+    ``details["configuration"]`` is what the model made of its configuration in Triton's form, where it did."""
 
     metadata: ModelMetadata
     fast: bool = False
+    lists: bool = False  # whether it takes several requests at once, each as it came
     streams: bool = False
+    decoupled: bool = False  # whether it answers in pieces alone, any number of them
     strict: bool = True  # whether requests must have the inputs that the metadata tells
     instances: int = 1
     execution_provider: str = ""
@@ -50,11 +55,13 @@ class ModelHost:
     its type and message, the traceback going to the log alone.
     """
 
-    def __init__(self, settings: ModelSettings) -> None:
+    def __init__(self, settings: ModelSettings, caller: Caller | None = None) -> None:
+        """``caller`` passes on what the model asks of other models."""
         self._settings = settings
+        self._caller = caller
         self._kind: type[MLModel] | None = None
         self._model: MLModel | None = None
-        self._fast = False
+        self._fast = self._lists = False
 
     @property
     def model(self) -> MLModel:
@@ -72,11 +79,12 @@ class ModelHost:
         try:
             self._kind = resolve_class(self._settings)
             model = self._kind(self._settings)
+            model._caller = self._caller
             ready = await model.load()
             if ready is False:
                 raise ModelLoadError(f"model '{name}': load() returned False")
             model.ready = True
-            self._model, self._fast = model, has_fast_path(model)
+            self._model, self._fast, self._lists = model, has_fast_path(model), takes_requests(model)
             await self._warm_up()
             return await self._face(model)
         except OIPError:
@@ -130,17 +138,19 @@ class ModelHost:
                 parameters=parameters,
             ),
             fast=self._fast,
+            lists=self._lists,
             streams=streams(model),
+            decoupled=getattr(model, "decoupled", False) is True,
             strict=self._strict(model),
             instances=getattr(model, "instances", 1),
             execution_provider=getattr(model, "execution_provider", ""),
-            details={"handlers": [asdict(route) for route in find_handlers(model)]},
+            details=_details(model),
         )
 
     def _strict(self, model: MLModel) -> bool:
         """Models of MLServer declare inputs for their content types alone: predict() is not guarded unasked."""
         asked = self._settings.enforce_inputs
-        return model.strict_inputs and self._fast if asked is None else asked
+        return model.strict_inputs and (self._fast or self._lists) if asked is None else asked
 
     def infer_now(self, request: InferRequest) -> InferResponse:
         """Answer by the fast path, in the calling thread. Raises OIPError."""
@@ -167,35 +177,83 @@ class ModelHost:
         """Answer by whichever way the model has. Raises OIPError."""
         if self._fast:
             return self.infer_now(request)
+        if self._lists:
+            (outcome,) = await self.infer_all([request])
+            if isinstance(outcome, OIPError):
+                raise outcome
+            return outcome
         start = monotonic_ns()
+        token = executing.set(request)
         try:
             answer = await self.model.predict(to_public(request))
         except OIPError:
             raise
         except Exception as error:
             raise self._failure(error) from error
+        finally:
+            executing.reset(token)
         end = monotonic_ns()
         return self._finish(answer, request, start, end)
+
+    async def infer_all(self, requests: Sequence[InferRequest]) -> list[InferResponse | OIPError]:
+        """Answer each of ``requests`` at once, by a model that takes lists. Raises OIPError where all of them fail."""
+        start = monotonic_ns()
+        try:
+            outcomes = list(await self.model.infer_requests(requests))
+        except OIPError:
+            raise
+        except Exception as error:
+            raise self._failure(error) from error
+        end = monotonic_ns()
+        if len(outcomes) != len(requests):
+            name = self._settings.name
+            raise InternalError(f"model '{name}' gave {len(outcomes)} answers to {len(requests)} requests")
+        for outcome in outcomes:
+            if isinstance(outcome, InferResponse):
+                outcome.timings = Timings(infer_start=start, infer_end=end)
+        return outcomes
 
     async def stream(self, request: InferRequest) -> AsyncGenerator[InferResponse, None]:
         """Answer in pieces. Raises OIPError, also after some pieces."""
         if self._fast:
             yield self.infer_now(request)
             return
-
-        async def payloads() -> AsyncIterator[InferenceRequest]:
-            yield to_public(request)
-
+        if self._lists and not getattr(self.model, "decoupled", False):
+            yield await self.infer(request)
+            return
         start = monotonic_ns()
         try:
-            async for answer in self.model.predict_stream(payloads()):
-                end = monotonic_ns()
-                yield self._finish(answer, request, start, end)
-                start = end
+            async with aclosing(self._pieces(request)) as answers:
+                async for answer in answers:
+                    end = monotonic_ns()
+                    answer.timings = Timings(infer_start=start, infer_end=end)
+                    yield answer
+                    start = end
         except OIPError:
             raise
         except Exception as error:
             raise self._failure(error) from error
+
+    async def _pieces(self, request: InferRequest) -> AsyncGenerator[InferResponse, None]:
+        if self._lists:
+            async with aclosing(self.model.stream_request(request)) as responses:
+                async for response in responses:
+                    yield response
+            return
+
+        async def payloads() -> AsyncIterator[InferenceRequest]:
+            yield to_public(request)
+
+        answers = aiter(self.model.predict_stream(payloads()))
+        while True:
+            token = executing.set(request)  # around each step: in between, this context is somebody else's
+            try:
+                answer = await anext(answers)
+            except StopAsyncIteration:
+                return
+            finally:
+                executing.reset(token)
+            yield self._public_answer(answer, request)
 
     async def call_handler(self, request: HandlerRequest) -> HandlerResponse:
         """Answer a call of one of the model's custom handlers. Raises OIPError."""
@@ -207,16 +265,19 @@ class ModelHost:
             raise self._failure(error) from error
 
     def _finish(self, answer: object, request: InferRequest, start: int, end: int) -> InferResponse:
+        response = self._public_answer(answer, request)
+        response.timings = Timings(infer_start=start, infer_end=end)
+        return response
+
+    def _public_answer(self, answer: object, request: InferRequest) -> InferResponse:
         if not isinstance(answer, InferenceResponse):
             raise InternalError(
                 f"model '{request.model_name}' returned {type(answer).__name__} where an InferenceResponse was expected"
             )
         try:
-            response = from_public(answer, request)
+            return from_public(answer, request)
         except InvalidArgumentError as error:  # the model's mistake, not the caller's
             raise InternalError(f"model '{request.model_name}' returned an unusable tensor: {error.message}") from error
-        response.timings = Timings(infer_start=start, infer_end=end)
-        return response
 
     def _failure(self, error: Exception) -> OIPError:
         name = self._settings.name
@@ -227,6 +288,14 @@ class ModelHost:
             return MLServerError(str(getattr(error, "detail", error)), status)
         _log.error("model '%s' raised %s", name, type(error).__name__, exc_info=error)
         return InternalError(f"model '{name}' failed: {type(error).__name__}: {error}")
+
+
+def _details(model: MLModel) -> dict[str, Any]:
+    details: dict[str, Any] = {"handlers": [asdict(route) for route in find_handlers(model)]}
+    configuration = getattr(model, "configuration", None)
+    if takes_requests(model) and configuration is not None:
+        details["configuration"] = configuration
+    return details
 
 
 def _tensor_metadata(tensor: MetadataTensor) -> TensorMetadata:

@@ -22,6 +22,7 @@ ORDER = [
     "configuration",
     "handlers",
     "codecs",
+    "peers",
     "model",
     "repository",
     "runtime",

@@ -12,7 +12,7 @@ from ...errors import OIPError
 from ...protocol import InferRequest, InferResponse
 from ...runtime.handlers import HandlerRequest, HandlerResponse
 from ...tensor import Tensor
-from . import messages
+from . import batches, messages
 from .frames import FrameError, Kind
 from .memory import Half
 from .messages import Block, Hold
@@ -60,6 +60,11 @@ class Call(ABC):
         """Whether executing it a second time would show to nobody."""
         return not self.model.stateful
 
+    @property
+    def nested(self) -> bool:
+        """Whether a model's code waits for it, which may hold the worker that it needs."""
+        return False
+
 
 class InferCall(Call):
     """A request with one answer."""
@@ -75,6 +80,10 @@ class InferCall(Call):
         self.request = request
         self.future = future
 
+    @property
+    def nested(self) -> bool:
+        return bool(self.request.path)
+
     def tensors(self) -> Sequence[Tensor]:
         return self.request.inputs
 
@@ -88,6 +97,48 @@ class InferCall(Call):
         self.model.observe(cost)
         if not self.future.done():
             self.future.set_result(response)
+        return True
+
+    def fail(self, error: OIPError) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+class InferAllCall(Call):
+    """Several requests for a model that takes them at once, with one outcome each."""
+
+    __slots__ = ("future", "requests")
+
+    kind = Kind.INFER_ALL
+
+    def __init__(
+        self,
+        id_: int,
+        model: PoolModel,
+        requests: Sequence[InferRequest],
+        future: asyncio.Future[list[InferResponse | OIPError]],
+    ) -> None:
+        super().__init__(id_, model)
+        self.requests = requests
+        self.future = future
+
+    @property
+    def nested(self) -> bool:
+        return any(request.path for request in self.requests)
+
+    def tensors(self) -> Sequence[Tensor]:
+        return batches.tensors_of(self.requests)
+
+    def meta(self, block: Block) -> object:
+        return (self.model.key, batches.write_requests(self.requests, block))
+
+    def answer(self, kind: int, meta: Any, inline: memoryview, half: Half, hold: Hold) -> bool:
+        if kind != Kind.RESULT:
+            raise FrameError(f"a frame of kind {kind} in answer to requests")
+        outcomes, cost = batches.read_outcomes(meta, inline, half, hold, self.requests)
+        self.model.observe(cost)
+        if not self.future.done():
+            self.future.set_result(outcomes)
         return True
 
     def fail(self, error: OIPError) -> None:
@@ -150,6 +201,10 @@ class StreamCall(Call):
     def may_run_again(self) -> bool:
         return not self.answered and super().may_run_again
 
+    @property
+    def nested(self) -> bool:
+        return bool(self.request.path)
+
     def tensors(self) -> Sequence[Tensor]:
         return self.request.inputs
 
@@ -164,7 +219,9 @@ class StreamCall(Call):
             raise FrameError(f"a frame of kind {kind} in answer to a stream")
         if len(self._items) >= STREAM_CREDIT:
             raise FrameError(f"more than {STREAM_CREDIT} parts that were not asked for")
-        response, _ = messages.read_response(meta, inline, half, hold, self.request)
+        *told, final = meta
+        response, _ = messages.read_response(told, inline, half, hold, self.request)
+        response.final = bool(final)
         self.answered = True
         self._put(response)
         return False

@@ -44,7 +44,7 @@ class Dispatcher:
             raise UnavailableError(
                 f"model '{model.name}' is not available: {model.reason or 'no worker has it'}", retry_after=RETRY_AFTER
             )
-        worker = self._least_busy(model)
+        worker = self._least_busy(call)
         if worker is None:
             self._waiting.append(call)
         else:
@@ -57,11 +57,13 @@ class Dispatcher:
                 queue.remove(call)
         self.settle()
 
-    def _least_busy(self, model: PoolModel) -> RemoteWorker | None:
+    def _least_busy(self, call: Call) -> RemoteWorker | None:
         best: RemoteWorker | None = None
-        for worker in model.workers:
+        for worker in call.model.workers:
             if worker is not self._quarantine and (best is None or len(worker.calls) < len(best.calls)):
                 best = worker
+        if best is None and call.nested and self._quarantine in call.model.workers:
+            return self._quarantine  # the suspect may be the one that waits for it
         return best
 
     def finished(self, worker: RemoteWorker) -> None:
@@ -106,7 +108,7 @@ class Dispatcher:
             self._quarantine = None
         for _ in range(len(self._waiting)):
             call = self._waiting.popleft()
-            worker = self._least_busy(call.model)
+            worker = self._least_busy(call)
             if worker is None:
                 self._waiting.append(call)
             else:

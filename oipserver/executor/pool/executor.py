@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
+from ...errors import OIPError
 from ...protocol import InferRequest, InferResponse
 from ...runtime import ModelFace
 from ...runtime.handlers import HandlerRequest, HandlerResponse
 from ...settings import ModelSettings
 from ..base import Executor
-from .calls import Call, HandlerCall, InferCall, StreamCall
+from .calls import Call, HandlerCall, InferAllCall, InferCall, StreamCall
 from .model import PoolModel
 from .pool import Pool, new_model_key
 
@@ -75,6 +76,12 @@ class PoolExecutor(Executor):
         pool = self._loaded
         future: asyncio.Future[InferResponse] = asyncio.get_running_loop().create_future()
         call = InferCall(pool.next_id(), self._model, request, future)
+        return await self._answer(pool, call, future)
+
+    async def execute_all(self, requests: Sequence[InferRequest]) -> list[InferResponse | OIPError]:
+        pool = self._loaded
+        future: asyncio.Future[list[InferResponse | OIPError]] = asyncio.get_running_loop().create_future()
+        call = InferAllCall(pool.next_id(), self._model, requests, future)
         return await self._answer(pool, call, future)
 
     async def call_handler(self, request: HandlerRequest) -> HandlerResponse:

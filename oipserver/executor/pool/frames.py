@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 #: Raised with every change of the frames, so that a worker from another version of the package is told apart.
-PROTOCOL = 2
+PROTOCOL = 3
 
 _HEADER = Struct("<IIQ")  # bytes after this header, kind, id
 _META = Struct("<I")
@@ -36,6 +36,10 @@ class Kind(IntEnum):
     CREDIT = 8  # so many more parts of this stream may be sent
     RELEASE = 9  # the shared memory of this call's answer is free again (worker to server: of its request)
     SHUTDOWN = 10
+    INFER_ALL = 11  # like INFER, several requests for a model that takes them at once
+    ANSWER = 12  # to a call that a model made, or a part of it; the id is the worker's from here on
+    ANSWER_END = 13
+    ANSWER_ERROR = 14
     # worker to server
     HELLO = 32
     LOADED = 33
@@ -47,6 +51,10 @@ class Kind(IntEnum):
     ERROR = 39
     LOG = 40
     METRIC = 41
+    CALL = 42  # a model asks something of another one
+    CALL_CANCEL = 43  # it does not want the answer any more
+    CALL_CREDIT = 44  # so many more parts of the answer may be sent
+    ANSWER_RELEASE = 45  # the shared memory of these answers is free again
 
 
 class FrameError(Exception):

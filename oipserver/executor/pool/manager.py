@@ -12,9 +12,11 @@ from pathlib import Path
 
 from ... import __version__
 from ...errors import ModelLoadError
+from ...peers import Caller
 from ...settings import ModelSettings, Settings
 from ..base import Executor
 from .cores import thread_variables
+from .declared import environment_of, instances_of
 from .environments import Environments, interpreter_in
 from .executor import PoolExecutor
 from .memory import default_capacity
@@ -47,9 +49,11 @@ class PoolManager:
         timers: Timers | None = None,
         memory: int | None = None,
         environment: Mapping[str, str] | None = None,
+        caller: Caller | None = None,
     ) -> None:
         """``memory``: most bytes of shared memory per worker and direction; ``environment``: variables of the workers,
-        this process' own by default."""
+        this process' own by default; ``caller`` passes on what models ask of other models."""
+        self._caller = caller
         self._settings = settings
         self._timers = timers or Timers()
         self._memory = memory or default_capacity()
@@ -72,15 +76,16 @@ class PoolManager:
         """The pools there are."""
         return list(self._pools.values())
 
-    def executor(self, settings: ModelSettings) -> Executor:
-        """An executor for a model, in the pool it belongs to. Nothing is started before it loads."""
-        group = self._group(settings)
+    def executor(self, settings: ModelSettings, *, apart: bool = False) -> Executor:
+        """An executor for a model, in the pool it belongs to, which is its own where ``apart``. Nothing is started
+        before it loads."""
+        group = self._group(settings, apart)
+        size = settings.parallel_workers or (instances_of(settings.configuration) if apart else 0)
         key: PoolKey | None = None
 
         async def enter() -> Pool:
             nonlocal key
             environment = await self._interpreter(settings)
-            size = settings.parallel_workers or 0
             key = PoolKey(group, environment, 0 if size == self.size else size)
             return await self._enter(key)
 
@@ -90,11 +95,11 @@ class PoolManager:
 
         return PoolExecutor(settings, enter, leave)
 
-    def _group(self, settings: ModelSettings) -> str:
+    def _group(self, settings: ModelSettings, apart: bool) -> str:
         parameters = settings.parameters
         if parameters.inference_pool_gid:
             return f"gid {parameters.inference_pool_gid}"
-        if parameters.autogenerate_inference_pool_gid:
+        if parameters.autogenerate_inference_pool_gid or apart:
             return f"own {next(self._own)}"
         if settings.parallel_workers and settings.parallel_workers != self.size:
             return f"model {settings.name} {settings.version}"
@@ -102,13 +107,10 @@ class PoolManager:
 
     async def _interpreter(self, settings: ModelSettings) -> str:
         """The interpreter of the model's own environment, "" where it has none. Raises ModelLoadError."""
-        parameters = settings.parameters
-        if parameters.environment_tarball:
-            tarball = _beside(settings, parameters.environment_tarball)
+        tarball, folder = environment_of(settings)
+        if tarball is not None:
             return str(await self._environments.interpreter_of(tarball, settings.name))
-        if parameters.environment_path:
-            return str(interpreter_in(_beside(settings, parameters.environment_path), settings.name))
-        return ""
+        return "" if folder is None else str(interpreter_in(folder, settings.name))
 
     async def _enter(self, key: PoolKey) -> Pool:
         async with self._lock:
@@ -150,7 +152,7 @@ class PoolManager:
                 f"oipserver=={__version__}"
             )
         name = " ".join(part for part in (key.group, key.environment) if part) or "default"
-        return Pool(name, orders, self._settings, self._timers, hint)
+        return Pool(name, orders, self._settings, self._timers, hint, self._caller)
 
     def _device(self) -> dict[str, str]:
         devices = self._settings.worker_devices
@@ -162,15 +164,6 @@ class PoolManager:
             self._closed = True
             pools, self._pools = list(self._pools.values()), {}
         await asyncio.gather(*(pool.close() for pool in pools))
-
-
-def _beside(settings: ModelSettings, path: str) -> Path:
-    """``path`` as the model's settings mean it: relative to their file where it exists there."""
-    if settings.source:
-        beside = Path(settings.source).parent / path
-        if beside.exists():
-            return beside.resolve()
-    return Path(path).resolve()
 
 
 def _environment_of(interpreter: str) -> dict[str, str]:

@@ -144,7 +144,7 @@ def _slices(data: memoryview, sizes: Sequence[int]) -> list[bytes | memoryview]:
     return pieces
 
 
-def _describe(tensors: Sequence[Tensor]) -> list[Any]:
+def describe(tensors: Sequence[Tensor]) -> list[Any]:
     return [
         (
             tensor.name,
@@ -181,14 +181,19 @@ def read_parameters(parameters: dict[str, Any]) -> dict[str, Any]:
 
 def write_request(request: InferRequest, block: Block) -> list[Any]:
     """Metadata of a request whose tensors lie in ``block``."""
+    return [block.plan, *request_items(request)]
+
+
+def request_items(request: InferRequest) -> list[Any]:
+    """What is told of a request beside where its data lies."""
     return [
-        block.plan,
-        _describe(request.inputs),
+        describe(request.inputs),
         request.id,
         [(output.name, output.parameters and write_parameters(output.parameters)) for output in request.outputs],
         write_parameters(request.parameters),
         dict(request.headers) if request.headers else None,
         request.deadline,
+        request.path,
     ]
 
 
@@ -201,16 +206,23 @@ def read_request(
     version: str,
 ) -> InferRequest:
     """The request for model ``name`` that ``write_request`` was given. Raises FrameError."""
-    plan, described, id_, outputs, parameters, headers, deadline = meta
+    plan, described, *items = meta
+    return request_of(find(described, plan, inline, half, hold), items, name, version)
+
+
+def request_of(inputs: list[Tensor], items: Sequence[Any], name: str, version: str) -> InferRequest:
+    """The request of which ``request_items`` told all but its ``inputs``."""
+    id_, outputs, parameters, headers, deadline, path = items
     return InferRequest(
         name,
-        find(described, plan, inline, half, hold),
+        inputs,
         version,
         id_,
         [RequestedOutput(output, given and read_parameters(given)) for output, given in outputs],
         read_parameters(parameters),
         headers,
         deadline,
+        path=tuple(path),
     )
 
 
@@ -232,7 +244,7 @@ def write_response(response: InferResponse, block: Block, cost: Cost) -> list[An
     return [
         False,
         block.plan,
-        _describe(response.outputs),
+        describe(response.outputs),
         response.parameters and write_parameters(response.parameters),
         dict(response.headers) if response.headers else None,
         timings.dispatched,
@@ -277,13 +289,13 @@ def body_tensor(body: bytes) -> Tensor:
 
 def write_handler_request(request: HandlerRequest, block: Block) -> list[Any]:
     """Metadata of a handler call whose body lies in ``block``."""
-    return [block.plan, request.name, request.path_params, request.query, request.headers]
+    return [block.plan, request.name, request.path_params, request.query, request.headers, request.repeated]
 
 
 def read_handler_request(meta: Sequence[Any], inline: memoryview, half: Half, hold: Hold) -> HandlerRequest:
     """The call that ``write_handler_request`` was given; its body is a copy. Raises FrameError."""
-    plan, name, path_params, query, headers = meta
-    return HandlerRequest(name, path_params, query, headers, _read_body(plan, inline, half, hold))
+    plan, name, path_params, query, headers, repeated = meta
+    return HandlerRequest(name, path_params, query, headers, _read_body(plan, inline, half, hold), repeated)
 
 
 def write_handler_response(response: HandlerResponse, block: Block) -> list[Any]:

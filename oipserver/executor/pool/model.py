@@ -50,7 +50,7 @@ class PoolModel:
     def loaded(self, face: ModelFace) -> None:
         """It was loaded, by a worker or by another one once more."""
         self._face = face
-        if face.fast:
+        if face.fast or face.lists:
             self._concurrency = max(1, face.instances)
 
     @property
@@ -66,7 +66,7 @@ class PoolModel:
     def observe(self, cost: Cost) -> None:
         """Learn from one execution."""
         face, total = self._face, cost.busy + cost.waiting
-        if face is None or not total:
+        if face is None or not total or face.lists:  # such a model has threads of its own, as many as it says
             return
         concurrency = self._concurrency
         if not face.fast:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ...errors import OIPError
 from ...runtime import ModelFace
+from ...peers import Caller
 from .calls import Call
 
 if TYPE_CHECKING:
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
 class Owner(Protocol):
     """Who is told what becomes of a worker and its calls."""
+
+    @property
+    def caller(self) -> Caller | None:
+        """Who passes on what its models ask of other models."""
 
     def worker_loaded(self, worker: RemoteWorker, key: int, face: ModelFace) -> None:
         """A model was loaded in it."""

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Sequence
 
 from ...errors import ModelLoadError, OIPError, UnavailableError
+from ...peers import Caller
 from ...runtime import ModelFace
 from ...settings import Settings
 from .calls import Call
@@ -32,10 +33,17 @@ class Pool:
     """
 
     def __init__(
-        self, name: str, orders: Sequence[WorkerOrder], settings: Settings, timers: Timers, hint: str = ""
+        self,
+        name: str,
+        orders: Sequence[WorkerOrder],
+        settings: Settings,
+        timers: Timers,
+        hint: str = "",
+        caller: Caller | None = None,
     ) -> None:
-        """One worker for each of ``orders``."""
+        """One worker for each of ``orders``; ``caller`` passes on what models ask of other models."""
         self.name = name
+        self.caller = caller
         self._settings = settings
         self._models: dict[int, PoolModel] = {}
         self._calls = itertools.count(1)

@@ -20,6 +20,7 @@ from .answers import Answers
 from .calls import Call
 from .channel import Channel
 from .frames import PROTOCOL, FrameError, Kind, encode, split
+from .inbound import InboundCalls
 from .memory import SharedMemory, create_file
 from .model import PoolModel
 from .order import WorkerOrder
@@ -85,6 +86,8 @@ class RemoteWorker:
         self.pid = self._process.pid
         self._channel = Channel(ours, self._on_frame, self._on_broken)
         self._answers = Answers(self._loop, self._channel.send)
+        self._inbound = InboundCalls(self._owner.caller, self._memory, self._answers, self._channel.send)
+        self._handlers |= self._inbound.handlers
         self._go(WorkerState.STARTING)
         self._channel.send(encode(Kind.CONFIG, 0, self._order.config()))
 
@@ -212,11 +215,8 @@ class RemoteWorker:
 
     def _on_hello(self, _: int, meta: Any, __: memoryview) -> None:
         if meta["protocol"] != PROTOCOL:
-            interpreter = self._order.interpreter
-            self.kill(
-                f"runs oipserver {meta['version']}, this server is {__version__}: "
-                f"{interpreter} -m pip install oipserver=={__version__}"
-            )
+            install = f"{self._order.interpreter} -m pip install oipserver=={__version__}"
+            self.kill(f"runs oipserver {meta['version']}, this server is {__version__}: {install}")
             return
         if self.greeted:
             raise FrameError("a second hello")
@@ -255,7 +255,7 @@ class RemoteWorker:
     @property
     def blocks_in_use(self) -> int:
         """Requests and answers that lie in shared memory now."""
-        return self._memory.requests.blocks + self._answers.held
+        return self._memory.requests.blocks + self._answers.held + self._inbound.blocks
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -299,6 +299,7 @@ class RemoteWorker:
         """The process is gone: take what it had still sent, then let go of everything."""
         self._channel.drain()
         reason = f"was killed because it {self._failure}" if self._failure else how
+        self._inbound.close()
         stopped = self.state is WorkerState.DRAINING
         self._go(WorkerState.STOPPED if stopped else WorkerState.FAILED, reason)
         # Answers of a worker that broke the protocol were not read: its board may have struck them out already.
@@ -325,4 +326,4 @@ class RemoteWorker:
         self._handlers.clear()
         self._loads.clear()
         self._unloads.clear()
-        del self._memory
+        del self._inbound, self._memory

@@ -12,7 +12,7 @@ from typing import Any
 from ....errors import Code
 from ....protocol import InferRequest
 from ....telemetry.context import model_context
-from .. import messages
+from .. import batches, messages
 from ..frames import FrameError, Kind
 from ..memory import SharedMemory
 from ..messages import Cost
@@ -60,6 +60,19 @@ class Calls:
             self._line.add(Waiting(id_, model, request, lease))
         else:
             self._start(id_, model, lease, partial(self._infer, id_, model, request))
+
+    def infer_all(self, id_: int, meta: Any, inline: memoryview) -> None:
+        """Several requests for a model that takes them at once."""
+        model, lease = self._model(id_, meta[0])
+        if model is None:
+            return
+        half, name, version = self._memory.requests, model.settings.name, model.settings.version
+        try:
+            requests = batches.read_requests(meta[1], inline, half, lease.hold, name, version)
+        except FrameError as error:
+            self._replies.reply(id_, lease, *replies.unreadable(name, error))
+            return
+        self._start(id_, model, lease, partial(self._infer_all, model, requests))
 
     def stream(self, id_: int, meta: Any, inline: memoryview) -> None:
         """A request answered in parts."""
@@ -127,9 +140,7 @@ class Calls:
         try:
             return messages.read_request(meta, inline, half, lease.hold, name, version)
         except FrameError as error:
-            reply = replies.error(
-                Code.INTERNAL, f"model '{name}': the request did not survive the way to its worker: {error}"
-            )
+            reply = replies.unreadable(name, error)
         self._replies.reply(id_, lease, *reply)
         return None
 
@@ -225,13 +236,20 @@ class Calls:
             response = await metered(model.host.infer(request), cost)
         return self._replies.answer(Kind.RESULT, response, cost)
 
+    async def _infer_all(self, model: LoadedModel, requests: list[InferRequest]) -> Reply:
+        outcomes = await model.host.infer_all(requests)
+        block = messages.place(batches.outputs_of(outcomes), self._memory.answers)
+        return Kind.RESULT, batches.write_outcomes(outcomes, block), block.inline
+
     async def _stream(self, id_: int, model: LoadedModel, credit: Credit, request: InferRequest) -> Reply:
         answers = model.host.stream(request)
         del request
         async with aclosing(answers):
             async for response in answers:
                 await credit.take()
-                self._outbox.send(self._replies.frame(id_, *self._replies.answer(Kind.PART, response, Cost())))
+                kind, meta, inline = self._replies.answer(Kind.PART, response, Cost())
+                meta.append(response.final)
+                self._outbox.send(self._replies.frame(id_, kind, meta, inline))
                 del response
                 await asyncio.sleep(0)  # let a CANCEL be read, however eagerly the model produces
         return Kind.END, [False], ()

@@ -87,6 +87,11 @@ def error(code: Code, message: str, retry_after: float | None = None, status_cod
     return Kind.ERROR, [True, code.value, message, retry_after, status_code], ()
 
 
+def unreadable(model: str, reason: Exception) -> Reply:
+    """The end of a call of ``model`` whose frame makes no sense: that fails this call and not the worker."""
+    return error(Code.INTERNAL, f"model '{model}': the request did not survive the way to its worker: {reason}")
+
+
 def too_many() -> Reply:
     """The end of a call for which there is no room."""
     return error(Code.RESOURCE_EXHAUSTED, "this worker executes too many calls; try later")

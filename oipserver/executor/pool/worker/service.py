@@ -22,6 +22,7 @@ from .calls import Calls
 from .loaded import LoadedModel
 from .logs import send_logs, send_metrics
 from .outbox import Outbox
+from .peers import ServerCaller
 from .pulse import Pulse
 
 _log = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ class WorkerService:
         self._loop = loop
         self._reader = FrameReader()
         self._calls = Calls(memory, outbox, loop)
+        self._peers = ServerCaller(memory, outbox)
         self._loads: dict[int, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._over: asyncio.Future[None] = loop.create_future()
@@ -47,12 +49,16 @@ class WorkerService:
             Kind.LOAD: self._load,
             Kind.UNLOAD: self._unload,
             Kind.INFER: self._calls.infer,
+            Kind.INFER_ALL: self._calls.infer_all,
             Kind.STREAM: self._calls.stream,
             Kind.HANDLER: self._calls.handler,
             Kind.CANCEL: self._calls.cancel,
             Kind.CREDIT: self._calls.credit,
             Kind.RELEASE: self._calls.release,
             Kind.SHUTDOWN: self._shutdown,
+            Kind.ANSWER: self._peers.answer,
+            Kind.ANSWER_END: self._peers.end,
+            Kind.ANSWER_ERROR: self._peers.error,
         }
 
     async def run(self) -> None:
@@ -126,7 +132,7 @@ class WorkerService:
         try:
             settings = ModelSettings.model_validate(plain)
             settings._source = source
-            host = ModelHost(settings)
+            host = ModelHost(settings, self._peers)
             face = await host.load()
             # Through JSON and back here, where a model's odd metadata is the model's fault.
             options = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
