@@ -13,11 +13,15 @@ from .convert import encode_response, encode_stream_response
 
 @dataclass(slots=True)
 class Answer:
-    """One message to the client: a response, or an empty one with an ``error``. ``final``: its request gets no more."""
+    """One message to the client: a response, or an empty one with an ``error``. ``final``: its request gets no more.
+
+    ``refused``: the error was found before any model was asked.
+    """
 
     response: InferResponse
     final: bool
     error: OIPError | None = None
+    refused: bool = False
 
 
 #: Makes the serialized message of an answer; raises OIPError where only the end of the whole stream can tell the error.

@@ -9,13 +9,14 @@ from contextlib import aclosing, suppress
 from functools import partial
 from threading import Semaphore
 
-from ...errors import InternalError, OIPError
+from ...errors import InternalError, NotFoundError, OIPError
 from ...plane import DataPlane
 from ...protocol import InferRequest, InferResponse
 from .convert import WANTS_EMPTY_FINAL, parse_infer, request_id
 from .dialects import Answer, Dialect
 from .handlers import Call
 from .outbox import Outbox
+from .versions import about_version
 
 _log = logging.getLogger(__name__)
 
@@ -23,6 +24,7 @@ _log = logging.getLogger(__name__)
 MAX_IN_FLIGHT = 256
 #: Answers that may lie here while the client does not read; the models of streams wait then.
 MAX_UNSENT = 16
+_ENDS_ON_ERROR = "triton_grpc_error"
 
 
 class StreamSession:
@@ -37,6 +39,8 @@ class StreamSession:
         self._call = call
         self._loop = loop
         self._dialect = dialect
+        #: Whether the client wants the error of a model as the status that ends the stream.
+        self._ends_on_error = call.headers.get(_ENDS_ON_ERROR) == "true"
         self._outbox: Outbox[Answer] = Outbox(MAX_UNSENT)
         self._permits = Semaphore(MAX_IN_FLIGHT)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -55,7 +59,7 @@ class StreamSession:
         try:
             work = parse_infer(data, self._call.headers, self._call.deadline)
         except Exception as error:
-            work = _failed(error, request_id(data))
+            work = _failed(error, request_id(data), refused=True)
         self._post(partial(self._begin, work))
 
     def half_close(self) -> None:
@@ -71,9 +75,12 @@ class StreamSession:
             self._loop.call_soon_threadsafe(callback)
 
     def __iter__(self) -> Iterator[bytes]:
-        """The serialized answers. Raises OIPError where the dialect can tell an error only by ending the stream."""
+        """The serialized answers. Raises OIPError where the client wants an error to end the stream, or the dialect can
+        tell it in no other way."""
         headers = None
         for answer in self._outbox:
+            if answer.error is not None and self._ends_on_error and not answer.refused:
+                raise answer.error
             yield self._dialect(answer)
             headers = answer.response.headers or headers
         if headers:  # behind the stream, those of the latest answer that has any
@@ -134,30 +141,55 @@ class StreamSession:
 
     async def _infer(self, request: InferRequest) -> Answer:
         request.parameters.pop(WANTS_EMPTY_FINAL, None)
+        if refusal := self._refusal(request):
+            return refusal
         try:
-            response = await self._data.infer(request)
+            plane = self._data if request.regions is None else self._data.over_regions
+            response = await plane.infer(request)
         except Exception as error:
-            return _failed(error, request.id)
+            return self._failure(error, request)
         return Answer(response, final=True)
 
     async def _answer_in_pieces(self, request: InferRequest) -> None:
-        # Which piece is the last is known only behind it, so no piece says so of itself: no client waits for the next
-        # piece to see this one. Whoever needs the end marked asks for an empty response.
+        # Most models know which piece was the last only behind it, so no piece is held back to learn whether it is:
+        # their pieces are not marked, and whoever needs the end asks for an empty response. Others mark their last one.
         wants_end = request.parameters.pop(WANTS_EMPTY_FINAL, False)
-        try:
-            async with aclosing(self._data.stream(request)) as responses:
-                async for response in responses:
-                    await self._outbox.put(Answer(response, final=False))
-        except Exception as error:
-            await self._outbox.put(_failed(error, request.id))
+        version, ended = request.model_version, False
+        if refusal := self._refusal(request):
+            await self._outbox.put(refusal)
             return
-        if wants_end:
-            end = InferResponse(request.model_name, [], request.model_version, request.id)
+        try:
+            plane = self._data if request.regions is None else self._data.over_regions
+            async with aclosing(plane.stream(request)) as responses:
+                async for response in responses:
+                    version, ended = response.model_version, response.final
+                    await self._outbox.put(Answer(response, final=ended))
+        except Exception as error:
+            await self._outbox.put(self._failure(error, request))
+            return
+        if wants_end and not ended:
+            end = InferResponse(request.model_name, [], version, request.id)
             await self._outbox.put(Answer(end, final=True))
 
+    def _refusal(self, request: InferRequest) -> Answer | None:
+        """The answer to a request that no model will see, where such errors are to be told from those of models."""
+        if self._ends_on_error:
+            try:
+                self._data.check(request)
+            except OIPError as error:
+                refusal = self._failure(error, request)
+                refusal.refused = True
+                return refusal
+        return None
 
-def _failed(error: Exception, request: str) -> Answer:
+    def _failure(self, error: Exception, request: InferRequest) -> Answer:
+        if isinstance(error, NotFoundError):
+            error = about_version(error, self._data, request.model_name, request.model_version)
+        return _failed(error, request.id)
+
+
+def _failed(error: Exception, request: str, *, refused: bool = False) -> Answer:
     if not isinstance(error, OIPError):
         _log.error("a streamed request failed unexpectedly", exc_info=error)
         error = InternalError("internal server error")
-    return Answer(InferResponse("", [], id=request), final=True, error=error)
+    return Answer(InferResponse("", [], id=request), final=True, error=error, refused=refused)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 import numpy as np
 
 from oipserver import MLModel
 from oipserver.errors import UnavailableError
+from oipserver.protocol import InferRequest, InferResponse, Timings
 from oipserver.tensor import Parameters, Tensor
 from oipserver.types import InferenceRequest, InferenceResponse, ResponseOutput
 from oipserver.types import Parameters as PublicParameters
@@ -130,6 +131,21 @@ class Gated(MLModel):
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
         await GATES[self.name].pass_through()
         return InferenceResponse(model_name=self.name, outputs=[text("id", payload.id or "")])
+
+
+class Marking(MLModel):
+    """Answers in two pieces, the second of which is marked as the last."""
+
+    placement = "in-process"
+    decoupled = True
+
+    async def infer_requests(self, requests: Sequence[InferRequest]) -> Sequence[InferResponse]:
+        raise AssertionError("a decoupled model is asked for pieces alone")
+
+    async def stream_request(self, request: InferRequest) -> AsyncGenerator[InferResponse, None]:
+        for last in (False, True):
+            outputs = [Tensor.from_array("last", np.array([last]))]
+            yield InferResponse(request.model_name, outputs, timings=Timings(1, 1, 1, 1), final=last)
 
 
 class Pieces(MLModel):
