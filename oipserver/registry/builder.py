@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from ..executor import InProcessExecutor
+from collections.abc import Mapping
+from typing import Any
+
+from ..executor import Executor, InProcessExecutor
+from ..executor.ensemble import EnsembleExecutor
 from ..executor.pool import PoolManager
 from ..executor.pool.declared import has_environment
 from ..peers import Caller
 from ..runtime import placement_of
 from ..settings import ModelSettings, Settings
+from .members import RegistryMembers
 from .servable import Servable
 
 
@@ -19,15 +24,22 @@ class ServableBuilder:
         self._settings = settings
         self._pools = pools
         self._caller = caller
+        #: Where ensembles find the models they are made of; to be connected with the registry.
+        self.members = RegistryMembers()
 
     def build(self, settings: ModelSettings) -> Servable:
         """A servable for ``settings``, not loaded yet. Raises OIPError."""
-        executor = (
-            InProcessExecutor(settings, self._caller)
-            if self._in_process(settings)
-            else self._pools.executor(settings, apart=placement_of(settings) == "own-pool")
-        )
-        return Servable(settings, executor, self._settings)
+        return Servable(settings, self._executor(settings), self._settings)
+
+    def _executor(self, settings: ModelSettings) -> Executor:
+        configuration = settings.configuration or {}
+        if "ensemble_scheduling" in configuration:
+            return EnsembleExecutor(settings, self.members)
+        if self._in_process(settings):
+            return InProcessExecutor(settings, self._caller)
+        if _keeps_its_sequences(configuration):
+            settings = settings.model_copy(update={"parallel_workers": 1})
+        return self._pools.executor(settings, apart=placement_of(settings) == "own-pool")
 
     def _in_process(self, settings: ModelSettings) -> bool:
         """What must be apart first, then the model's word, the server's, and what its runtime is made for."""
@@ -39,3 +51,9 @@ class ServableBuilder:
         if parameters.inference_pool_gid or parameters.autogenerate_inference_pool_gid:
             return False
         return self._settings.parallel_workers == 0 or placement_of(settings) == "in-process"
+
+
+def _keeps_its_sequences(configuration: Mapping[str, Any]) -> bool:
+    """Whether a model has the state of its sequences in itself, so that all their requests must find the same one."""
+    sequences = configuration.get("sequence_batching")
+    return sequences is not None and not sequences.get("state")

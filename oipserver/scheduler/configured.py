@@ -41,8 +41,7 @@ def _between_sequences(policy: BatchPolicy, declared: Mapping[str, Any]) -> Batc
         max_batch_time=delay,
         preferred_batch_sizes=_sizes(preferred, size),
         independent_rows=False,
-        # With implicit state the server has the state of before, and running alone what failed together harms nobody.
-        stateful=policy.stateful or not declared.get("state"),
+        stateful=True,
         ordered=bool((declared.get("oldest") or {}).get("preserve_ordering")),
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from ...errors import ModelLoadError
@@ -69,9 +68,7 @@ def sequence_rules(settings: ModelSettings) -> SequenceRules | None:
         candidates=max(1, size) if oldest is None else integer(oldest, "max_candidate_sequences", max(1, size)),
         batched=size > 0,
         controls=Controls(numbers(declared, "control_input"), size > 0, name),
-        states=States(
-            numbers(declared, "state"), size > 0, name, Path(settings.source).parent if settings.source else None
-        ),
+        states=States(numbers(declared, "state"), size > 0, name, settings.folder),
         answers=tuple(outputs) if outputs else None,
         keeps_marks=configuration.get("backend") == _READS_MARKS,
         ordered=bool(oldest and oldest.get("preserve_ordering")),

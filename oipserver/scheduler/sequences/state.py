@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...configuration import inside
 from ...errors import InternalError, InvalidArgumentError, ModelLoadError
 from ...protocol import InferResponse
 from ...tensor import Datatype, Tensor
@@ -31,7 +32,7 @@ class _Pair:
 class States:
     """The pairs of outputs and inputs through which one model keeps its state."""
 
-    def __init__(self, declared: Sequence[Json], batched: bool, model: str, folder: Path | None) -> None:
+    def __init__(self, declared: Sequence[Json], batched: bool, model: str, folder: Path) -> None:
         """From ``sequence_batching.state``; ``folder`` is the model's. Raises ModelLoadError."""
         self._model = model
         self._folder = folder
@@ -118,14 +119,10 @@ class States:
         return Tensor(name, kind.name, shape, array)
 
     def _from_file(self, name: str, kind: Datatype, inner: tuple[int, ...], file: str, of: str) -> Tensor:
-        if self._folder is None:
-            raise ModelLoadError(f"{of}: 'data_file' needs a model folder with '{FOLDER}/{file}' in it")
-        folder = (self._folder / FOLDER).resolve()
-        path = (folder / file).resolve()
-        if not path.is_relative_to(folder):
-            raise ModelLoadError(f"{of}: 'data_file' must stay within the folder '{FOLDER}'")
         try:
-            raw = path.read_bytes()
+            raw = inside(self._folder / FOLDER, file, "data_file").read_bytes()
+        except InvalidArgumentError as error:
+            raise ModelLoadError(f"{of}: {error.message}") from error
         except OSError as error:
             raise ModelLoadError(f"{of}: '{FOLDER}/{file}' cannot be read: {error.strerror}") from error
         needed = kind.itemsize * prod(inner)
