@@ -7,7 +7,6 @@ import gc
 import logging
 import os
 import signal
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from enum import Enum
 from pathlib import Path
 
 from . import __version__
-from .errors import ModelLoadError, OIPError
+from .errors import ModelLoadError
 from .executor.pool import PoolManager
 from .plane import (
     AnnotatedDataPlane,
@@ -23,12 +22,15 @@ from .plane import (
     CloudEvents,
     ControlPlane,
     DataPlane,
+    ModelCalls,
     ResponseCache,
+    TraceControl,
     TracedDataPlane,
+    Watcher,
 )
 from .protocol import ModelState, ServerMetadata
 from .registry import ModelRegistry, ServableBuilder
-from .repository import model_repository
+from .repository import FileModelRepository, Overlays, Scan, model_repository
 from .runtime import mlserver_alias
 from .settings import ModelSettings, Settings
 from .telemetry.metrics import Metrics
@@ -42,7 +44,7 @@ _log = logging.getLogger(__name__)
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 #: Extensions of the protocol that are truly there; an extension's own package adds its name when it lands.
-EXTENSIONS = ("binary_tensor_data", "model_repository", "parameters")
+EXTENSIONS = ("binary_tensor_data", "logging", "model_repository", "parameters", "statistics", "trace")
 
 
 class ServerState(Enum):
@@ -83,8 +85,8 @@ class StartReport:
     """What a started server serves, and where; a port is None where that server is switched off."""
 
     host: str
-    http_port: int
-    grpc_port: int
+    http_port: int | None
+    grpc_port: int | None
     metrics_port: int | None
     models: list[ModelRow] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -98,15 +100,25 @@ class Server:
         self._state = ServerState.NEW
         mlserver_alias.install()  # for what the implementation of a repository imports
         self._repository = model_repository(settings, root)
-        self._pools = PoolManager(settings)
-        self._registry = ModelRegistry(ServableBuilder(settings, self._pools))
+        calls = ModelCalls()
+        self._pools = PoolManager(settings, caller=calls)
+        builder = ServableBuilder(settings, self._pools, calls)
+        self._registry = ModelRegistry(
+            builder,
+            concurrency=settings.model_load_thread_count,
+            retries=settings.model_load_retry_count,
+        )
+        builder.members.connect(self._registry)
         version = settings.server_version or __version__
         metadata = ServerMetadata(settings.server_name, version, (*EXTENSIONS, *settings.extensions))
         cache = ResponseCache(settings.cache_size, settings.cache_max_bytes) if settings.cache_enabled else None
         address = settings.tracing_server
         self._tracing = Tracing(address, settings.server_name, version) if address else None
         data = self._data_plane(metadata, cache)
-        control = ControlPlane(self._registry, self._repository, settings.model_control_mode)
+        overlays = Overlays(FileModelRepository, settings.max_uploaded_bytes)
+        control = ControlPlane(self._registry, self._repository, settings.model_control_mode, overlays)
+        calls.connect(self._registry, data, control)
+        self._trace = TraceControl(data, settings)
         self._metrics = Metrics(settings, self._registry) if settings.metrics_endpoint else None
         if self._metrics:
             self._metrics.add_pools(lambda: self._pools.pools)
@@ -114,10 +126,11 @@ class Server:
             self._metrics.add_cache(cache)
         page = self._metrics.page if self._metrics else None
         observers = (self._metrics.rest, self._metrics.grpc) if self._metrics else (None, None)
-        self._rest = RestServer(data, control, settings, observer=observers[0], metrics_page=page)
-        self._grpc = GrpcServer(data, control, settings, observer=observers[1])
+        self._rest = RestServer(data, control, settings, observer=observers[0], metrics_page=page, trace=self._trace)
+        self._grpc = GrpcServer(data, control, settings, observer=observers[1], trace=self._trace)
         self._metrics_server = MetricsServer(page, settings) if page else None
-        self._scan_problems: list[str] = []
+        self._control = control
+        self._watch: asyncio.Task[None] | None = None
 
     def _data_plane(self, metadata: ServerMetadata, cache: ResponseCache | None) -> DataPlane:
         """The data plane with what is asked for around it, and nothing else."""
@@ -142,7 +155,8 @@ class Server:
         return self._state
 
     def _is_ready(self) -> bool:
-        return self._state is ServerState.READY and not self._scan_problems and not self._registry.problems()
+        ready = self._state is ServerState.READY
+        return ready and not (self._settings.strict_readiness and self._control.problems())
 
     async def start(self, models: Sequence[ModelSettings] | None = None) -> StartReport:
         """Listen, load the models, become READY. They are ``models`` where given, else those of the repository.
@@ -153,47 +167,34 @@ class Server:
         """
         self._go(ServerState.STARTING)
         mlserver_alias.announce()
-        wanted = await self._wanted() if models is None else list(models)
-        http_port = await self._rest.start()
-        grpc_port = await self._grpc.start()
+        scan = await self._wanted() if models is None else Scan(list(models))
+        http_port = await self._rest.start() if self._settings.allow_http else None
+        grpc_port = await self._grpc.start() if self._settings.allow_grpc else None
         metrics_port = await self._metrics_server.start() if self._metrics_server else None
-        failures = await self._load(wanted)
+        failures = await self._control.start(scan)
         if failures and (self._settings.exit_on_error or not list(self._registry)):
             raise ModelLoadError("; ".join(failures))
         self._go(ServerState.READY)
+        if self._settings.model_control_mode == "poll":
+            self._watch = asyncio.create_task(Watcher(self._control, self._settings.repository_poll_secs).run())
         # What is loaded now stays: keep the garbage collector from walking it again and again.
         gc.collect()
         gc.freeze()
         return StartReport(
-            self._settings.host, http_port, grpc_port, metrics_port, self._rows(), [*self._scan_problems, *failures]
+            self._settings.host, http_port, grpc_port, metrics_port, self._rows(), [*scan.problems, *failures]
         )
 
-    async def _wanted(self) -> list[ModelSettings]:
+    async def _wanted(self) -> Scan:
+        """What is in the repository and to be served. Raises OIPError where that cannot be known, or is too bad."""
         scan = await self._repository.scan()
         settings = self._settings
         if not settings.load_models_at_startup:
-            return []
+            return Scan()
         if settings.model_control_mode == "explicit" and "*" not in settings.load_models:
-            named = set(settings.load_models)
-            if unknown := named - {model.name for model in scan.models}:
-                self._scan_problems = [f"model '{name}' is to be loaded but not in the repository" for name in unknown]
-            return [model for model in scan.models if model.name in named]
-        self._scan_problems = scan.problems
-        if self._scan_problems and (settings.exit_on_error or not scan.models):
+            return scan.only(settings.load_models)
+        if scan.problems and (settings.exit_on_error or not scan.models):
             raise ModelLoadError("; ".join(scan.problems))
-        return scan.models
-
-    async def _load(self, wanted: list[ModelSettings]) -> list[str]:
-        by_name: defaultdict[str, list[ModelSettings]] = defaultdict(list)
-        for model in wanted:
-            by_name[model.name].append(model)
-        results = await asyncio.gather(
-            *(self._registry.load(name, models) for name, models in by_name.items()), return_exceptions=True
-        )
-        for result in results:
-            if isinstance(result, BaseException) and not isinstance(result, OIPError):
-                raise result
-        return [result.message for result in results if isinstance(result, OIPError)]
+        return scan
 
     def _rows(self) -> list[ModelRow]:
         rows = [
@@ -218,16 +219,19 @@ class Server:
     async def stop(self) -> None:
         """Not ready, stop accepting, finish what is in flight within ``shutdown_timeout``, then let the models go."""
         self._go(ServerState.DRAINING)
+        if self._watch:
+            self._watch.cancel()
         grace = self._settings.shutdown_timeout
         await asyncio.gather(self._rest.stop(grace), self._grpc.stop(grace))
         try:
             async with asyncio.timeout(grace):
-                await self._registry.close()
+                await self._control.close()
         except TimeoutError:
             _log.warning("a model did not unload within %g s: leaving it behind", grace)
         await self._pools.close()
         if self._metrics_server:
             await self._metrics_server.stop()
+        await asyncio.to_thread(self._trace.close)
         if self._tracing:
             await asyncio.to_thread(self._tracing.close)
         self._go(ServerState.STOPPED)

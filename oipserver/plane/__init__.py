@@ -5,8 +5,10 @@ from __future__ import annotations
 from .annotated import AnnotatedDataPlane, CloudEvents
 from .cache import ResponseCache
 from .cached import CachedDataPlane
-from .control import ControlPlane
+from .control import ControlPlane, Watcher
 from .data import DataPlane
+from .extensions.trace import TraceControl
+from .peers import ModelCalls
 from .traced import TracedDataPlane
 
 __all__ = [
@@ -15,6 +17,9 @@ __all__ = [
     "CloudEvents",
     "ControlPlane",
     "DataPlane",
+    "ModelCalls",
     "ResponseCache",
+    "TraceControl",
     "TracedDataPlane",
+    "Watcher",
 ]

@@ -43,16 +43,25 @@ class CachedDataPlane(DataPlane):
         if found := self._cache.get(key):
             return self._again(servable, request, found, received)
         self._cache.count(servable, hit=False)
+        looked = self._clock() - received
         answer = super().begin(request)
         if not isinstance(answer, InferResponse):
-            return self._kept(key, answer)
-        self._cache.put(key, answer)
+            return self._kept(servable, key, answer, looked)
+        self._keep(servable, key, answer, looked)
         return answer
 
-    async def _kept(self, key: Key, answer: Coroutine[Any, Any, InferResponse]) -> InferResponse:
+    async def _kept(
+        self, servable: Servable, key: Key, answer: Coroutine[Any, Any, InferResponse], looked: int
+    ) -> InferResponse:
         response = await answer
-        self._cache.put(key, response)
+        self._keep(servable, key, response, looked)
         return response
+
+    def _keep(self, servable: Servable, key: Key, response: InferResponse, looked: int) -> None:
+        """Keep the answer to a request that was looked for in vain, which took ``looked`` nanoseconds."""
+        began = self._clock()
+        self._cache.put(key, response)
+        servable.statistics.record_miss(looked + self._clock() - began)
 
     def infer_here(self, request: InferRequest) -> InferResponse | None:
         received = self._clock()
@@ -61,10 +70,11 @@ class CachedDataPlane(DataPlane):
             return super().infer_here(request)
         if found := self._cache.get(key):
             return self._again(servable, request, found, received)
+        looked = self._clock() - received
         response = super().infer_here(request)
         if response is not None:  # else the event loop will be asked, which looks again and counts
             self._cache.count(servable, hit=False)
-            self._cache.put(key, response)
+            self._keep(servable, key, response, looked)
         return response
 
     def _look(self, request: InferRequest) -> tuple[Servable, Key | None]:
@@ -78,14 +88,16 @@ class CachedDataPlane(DataPlane):
         servable.acquire()  # a model that is not READY does not answer, known answers or not
         try:
             self._cache.count(servable, hit=True)
-            now = self._clock()
-            response = InferResponse(
+            finished = self._clock()
+            servable.statistics.record_hit(received, finished)
+            return InferResponse(
                 servable.name,
                 list(found.outputs),
-                parameters=dict(found.parameters) if found.parameters else None,
-                headers=found.headers,
-                timings=Timings(received, now, now, now),
+                servable.version,
+                request.id,
+                dict(found.parameters) if found.parameters else None,
+                found.headers,
+                Timings(received, received, finished, finished, finished),
             )
-            return self._finish(servable, request, response)
         finally:
             servable.release()

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from time import monotonic_ns
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ..errors import UnsupportedError
 from ..protocol import InferRequest, InferResponse, ModelMetadata, ServerMetadata
 from ..registry import ModelRegistry, Servable
 from ..runtime.handlers import HandlerRequest, HandlerResponse, HandlerRoute
+from ..telemetry.statistics import reason_of
+from .extensions.classification import classify
+from .pieces import Pieces
+
+if TYPE_CHECKING:
+    from .extensions.shared_memory import RegionPlane
 
 
 class DataPlane:
@@ -25,6 +32,7 @@ class DataPlane:
         self._server = server
         self._ready = ready
         self._clock = clock
+        self._over_regions: RegionPlane | None = None
 
     # -- health and metadata -------------------------------------------------------------------------------------
 
@@ -60,6 +68,16 @@ class DataPlane:
         """Every loaded model version."""
         return list(self._registry)
 
+    def intercept(self, layer: object | None) -> None:
+        """Have ``layer`` asked for ``begin``, ``infer_here`` and ``stream`` in this plane's place; None ends that.
+
+        For what comes and goes while the server runs: a plane that nobody stands before looks nowhere for it.
+        """
+        for name in ("begin", "infer_here", "stream"):
+            vars(self).pop(name, None)
+            if layer is not None:
+                vars(self)[name] = getattr(layer, name)
+
     def on_change(self, listener: Callable[[], None]) -> None:
         """Have ``listener`` called, on the loop, after every change of what is loaded."""
         self._registry.listeners.append(listener)
@@ -83,7 +101,25 @@ class DataPlane:
         finally:
             servable.release()
 
+    # -- client shared memory ------------------------------------------------------------------------------------
+
+    @property
+    def over_regions(self) -> RegionPlane:
+        """What wires ask, in this plane's place, for requests whose ``regions`` is not None. Raises UnsupportedError
+        where the server has none."""
+        if self._over_regions is None:
+            raise UnsupportedError("this server offers no client shared memory")
+        return self._over_regions
+
+    def offer_regions(self, regions: RegionPlane) -> None:
+        """Let ``regions``, a plane before this one, answer requests with tensors in client shared memory."""
+        self._over_regions = regions
+
     # -- inference -----------------------------------------------------------------------------------------------
+
+    def check(self, request: InferRequest) -> None:
+        """Raise what ``infer`` would before any model is asked: OIPError."""
+        self._registry.find(request.model_name, request.model_version).check(request)
 
     async def infer(self, request: InferRequest) -> InferResponse:
         """Answer one request. Raises OIPError."""
@@ -100,9 +136,11 @@ class DataPlane:
             response = servable.scheduler.submit_now(request, received)
             if response is None:
                 return self._wait(servable, request, received)
+            if request.classes:
+                classify(response, request.classes, servable.face, servable.settings)
             return self._finish(servable, request, response)
-        except BaseException:
-            servable.statistics.record_failure(self._clock() - received)
+        except BaseException as error:
+            servable.statistics.record_failure(self._clock() - received, reason_of(error))
             raise
         finally:
             servable.release()
@@ -112,9 +150,11 @@ class DataPlane:
         servable.acquire()  # a lease of its own: a coroutine that never starts gives none back
         try:
             response = await servable.scheduler.submit(request, received)
+            if request.classes:
+                classify(response, request.classes, servable.face, servable.settings)
             return self._finish(servable, request, response)
-        except BaseException:
-            servable.statistics.record_failure(self._clock() - received)
+        except BaseException as error:
+            servable.statistics.record_failure(self._clock() - received, reason_of(error))
             raise
         finally:
             servable.release()
@@ -126,9 +166,13 @@ class DataPlane:
         try:
             servable.check(request)
             response = servable.scheduler.submit_here(request, received)
-            return None if response is None else self._finish(servable, request, response)
-        except BaseException:
-            servable.statistics.record_failure(self._clock() - received)
+            if response is None:
+                return None
+            if request.classes:
+                classify(response, request.classes, servable.face, servable.settings)
+            return self._finish(servable, request, response)
+        except BaseException as error:
+            servable.statistics.record_failure(self._clock() - received, reason_of(error))
             raise
         finally:
             servable.release()
@@ -137,16 +181,19 @@ class DataPlane:
         """Answer one request in pieces. Raises OIPError, also after some pieces."""
         received = self._clock()
         servable = self._registry.acquire(request.model_name, request.model_version)
-        response: InferResponse | None = None
+        pieces = Pieces(servable.statistics, received, self._clock)
         try:
             servable.check(request)
             async for response in servable.scheduler.stream(request, received):
                 response.model_name, response.model_version, response.id = servable.name, servable.version, request.id
+                if request.classes:
+                    classify(response, request.classes, servable.face, servable.settings)
+                pieces.came(response)
                 yield response
-            if response is not None:
-                self._finish(servable, request, response)
-        except BaseException:
-            servable.statistics.record_failure(self._clock() - received)
+                pieces.taken()
+            pieces.ended()
+        except BaseException as error:
+            pieces.failed(error)
             raise
         finally:
             servable.release()

@@ -6,8 +6,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-ModelControlMode = Literal["auto", "none", "explicit"]
+ModelControlMode = Literal["auto", "none", "poll", "explicit"]
 StreamDialect = Literal["triton", "mlserver"]
+TraceLevel = Literal["OFF", "TIMESTAMPS", "TENSORS"]
+LogFormat = Literal["default", "ISO8601"]
+CompressionLevel = Literal["none", "low", "medium", "high"]
 
 
 class CORSSettings(BaseModel):
@@ -37,6 +40,8 @@ class Settings(BaseModel):
 
     # -- where we listen -------------------------------------------------------------------------------------------
     host: str = Field("0.0.0.0", description="Address all servers listen on.")
+    allow_http: bool = Field(True, description="Serve REST.")
+    allow_grpc: bool = Field(True, description="Serve gRPC.")
     http_port: int = Field(8080, ge=0, le=65535, description="REST port; 0 picks a free one.")
     grpc_port: int = Field(8081, ge=0, le=65535, description="gRPC port; 0 picks a free one.")
     metrics_port: int = Field(8082, ge=0, le=65535, description="Prometheus port; 0 picks a free one.")
@@ -56,9 +61,56 @@ class Settings(BaseModel):
     grpc_typed_answers: bool = Field(
         False, description="Answer ModelInfer in typed contents where its request came in them, as MLServer does."
     )
+    http_header_forward_pattern: str = Field(
+        "", description="Headers whose whole name matches this expression become parameters of REST requests."
+    )
+    grpc_header_forward_pattern: str = Field(
+        "", description="Metadata whose whole key matches this expression become parameters of gRPC requests."
+    )
+    http_restricted_api: list[str] = Field(
+        default_factory=list, description="APIs that REST callers need a header for: API[,API]:HEADER=VALUE."
+    )
+    grpc_restricted_protocol: list[str] = Field(
+        default_factory=list, description="APIs that gRPC callers need metadata for: API[,API]:KEY=VALUE."
+    )
+
+    # -- TLS and connections ---------------------------------------------------------------------------------------
+    ssl_certfile: str | None = Field(None, description="Certificate chain (PEM) of this server: TLS on every port.")
+    ssl_keyfile: str | None = Field(None, description="Its private key (PEM, not encrypted); none: in ssl_certfile.")
+    ssl_ca_certs: str | None = Field(
+        None, description="Authorities (PEM) that callers need a certificate of: mutual TLS on every port."
+    )
+    metrics_use_ssl: bool | None = Field(None, description="TLS on the metrics port; none: where ssl_certfile is set.")
+    grpc_use_ssl: bool | None = Field(None, description="TLS on the gRPC port; none: where there is a certificate.")
+    grpc_use_ssl_mutual: bool | None = Field(
+        None, description="Callers over gRPC need a certificate; none: where grpc_root_cert is set."
+    )
+    grpc_server_cert: str | None = Field(None, description="Certificate chain of the gRPC port; none: ssl_certfile.")
+    grpc_server_key: str | None = Field(None, description="Its private key; none: ssl_keyfile.")
+    grpc_root_cert: str | None = Field(None, description="Authorities of gRPC callers; none: ssl_ca_certs.")
+    grpc_keepalive_time: int = Field(7_200_000, gt=0, description="Idle milliseconds before a gRPC client is pinged.")
+    grpc_keepalive_timeout: int = Field(20_000, gt=0, description="Milliseconds such a ping may go unanswered.")
+    grpc_keepalive_permit_without_calls: bool = Field(False, description="Ping gRPC clients without calls too.")
+    grpc_http2_max_pings_without_data: int = Field(2, ge=0, description="Pings sent without data; 0: any number.")
+    grpc_http2_min_recv_ping_interval_without_data: int = Field(
+        300_000, ge=0, description="Milliseconds that must lie between pings of a gRPC client without data."
+    )
+    grpc_http2_max_ping_strikes: int = Field(
+        2, ge=0, description="Pings that may come too early before the connection is closed; 0: any number."
+    )
+    grpc_max_connection_age: int = Field(0, ge=0, description="Milliseconds a gRPC connection may live; 0: no bound.")
+    grpc_max_connection_age_grace: int = Field(
+        0, ge=0, description="Milliseconds its calls get to finish behind that; 0: no bound."
+    )
+    grpc_infer_response_compression_level: CompressionLevel = Field(
+        "none", description="How much to compress gRPC answers, where the client can read that."
+    )
 
     # -- models ----------------------------------------------------------------------------------------------------
     model_repository_root: str = Field(".", description="Folder that is searched for models.")
+    model_repositories: list[str] = Field(
+        default_factory=list, description="Further folders that are searched; no model may be in two of them."
+    )
     model_repository_implementation: str | None = Field(
         None, description="Import path of a class with list() and find(); none: MLServer folders and bare .onnx files."
     )
@@ -69,12 +121,34 @@ class Settings(BaseModel):
     model_control_mode: ModelControlMode = Field(
         "auto",
         description="auto: load everything, clients may load and unload; none: load everything, models stay fixed; "
-        "explicit: load only load_models, clients load the rest.",
+        "poll: load everything, and follow what changes in the repository; explicit: load only load_models, clients "
+        "load the rest.",
+    )
+    repository_poll_secs: float = Field(
+        15.0, gt=0, description="Seconds between two looks at the repository in mode poll."
     )
     load_models: list[str] = Field(
         default_factory=list, description="Models to load at start in explicit mode; '*': all."
     )
+    disable_auto_complete_config: bool = Field(
+        False, description="Take configurations of Triton's layout as they are: complete none, guess no backend."
+    )
+    strict_model_config: bool = Field(False, description="Triton's former name of disable_auto_complete_config.")
+    default_max_batch_size: int = Field(
+        4, ge=0, description="max_batch_size that completing gives a model in Triton's layout that can be batched."
+    )
+    model_config_name: str | None = Field(
+        None, description="Use configs/<name>.pbtxt of models in Triton's layout where there is one."
+    )
     exit_on_error: bool = Field(False, description="Stop when any model fails to load, instead of serving the others.")
+    strict_readiness: bool = Field(
+        True, description="Ready only while every model that should serve can; otherwise as soon as the server runs."
+    )
+    max_uploaded_bytes: int = Field(
+        4 << 30, ge=0, description="Most bytes of model files that clients may upload, all models together; 0: none."
+    )
+    model_load_thread_count: int = Field(4, gt=0, description="Most model versions that load at a time.")
+    model_load_retry_count: int = Field(0, ge=0, description="Times that a load that failed is tried again at once.")
     model_load_timeout: float = Field(600.0, gt=0, description="Seconds a model may take to load in a worker.")
 
     # -- execution -------------------------------------------------------------------------------------------------
@@ -123,4 +197,15 @@ class Settings(BaseModel):
     )
     tracing_server: str | None = Field(
         None, description="OpenTelemetry collector (OTLP over gRPC, host:port) that gets spans; none: no tracing."
+    )
+    triton_metrics: bool = Field(True, description="Tell metrics in Triton's names (nv_*) as well.")
+    log_format: LogFormat = Field("default", description="How log lines tell the time: in local time, or ISO 8601 UTC.")
+    trace_file: str = Field("", description="File that traces in Triton's form are written to; empty: no such traces.")
+    trace_level: list[TraceLevel] = Field(
+        default_factory=lambda: ["OFF"], description="What traces tell: TIMESTAMPS, TENSORS, or OFF."
+    )
+    trace_rate: int = Field(1000, ge=0, description="Every n-th request is traced; 0: none.")
+    trace_count: int = Field(-1, ge=-1, description="Traces to be made in all; -1: no bound.")
+    trace_log_frequency: int = Field(
+        0, ge=0, description="Traces of one numbered file, trace_file.0 and so on; 0: all in trace_file."
     )

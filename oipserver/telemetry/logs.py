@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidArgumentError
 from .context import current_model
+from .log_switch import LogSettings, LogSwitch
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -34,23 +35,41 @@ def configure_logging(settings: Settings) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.set_name(_HANDLER)
     handler.setFormatter(JsonFormatter() if settings.use_structured_logging else HumanFormatter())
+    handler.addFilter(_switch)
     handler.addFilter(_name_model)
+    for name in (*_OURS, *_LIBRARIES, ""):
+        _attach(name, handler)
     level = logging.DEBUG if settings.debug else getattr(logging, settings.log_level.upper())
-    for ours in _OURS:
-        _attach(ours, handler, level)
-    for library in _LIBRARIES:
-        _attach(library, handler, level if settings.debug else max(level, logging.WARNING))
-    _attach("", handler, level if settings.debug else max(level, logging.WARNING))
+    change_log_settings(LogSettings.from_level(level, settings.log_format), libraries_too=settings.debug)
     logging.captureWarnings(True)
     if settings.logging_settings is not None:
         _apply(settings.logging_settings)
 
 
-def _attach(name: str, handler: logging.Handler, level: int) -> None:
+def _attach(name: str, handler: logging.Handler) -> None:
     logger = logging.getLogger(name)
     logger.handlers = [each for each in logger.handlers if each.get_name() != _HANDLER] + [handler]
-    logger.setLevel(level)
     logger.propagate = False  # the root logger has the handler too
+
+
+_switch = LogSwitch(LogSettings())
+
+
+def log_settings() -> LogSettings:
+    """What this process logs now."""
+    return _switch.settings
+
+
+def change_log_settings(settings: LogSettings, *, libraries_too: bool = False) -> None:
+    """Log what ``settings`` say from now on; debug messages of libraries only where ``libraries_too``.
+
+    Worker processes go on sending what they were started to send; what does not pass here is left out.
+    """
+    _switch.settings = settings
+    for name in _OURS:
+        logging.getLogger(name).setLevel(settings.level)
+    for name in (*_LIBRARIES, ""):
+        logging.getLogger(name).setLevel(settings.level if libraries_too else max(settings.level, logging.WARNING))
 
 
 def _name_model(record: logging.LogRecord) -> bool:
@@ -61,7 +80,7 @@ def _name_model(record: logging.LogRecord) -> bool:
 
 
 class HumanFormatter(logging.Formatter):
-    """``2026-01-31 12:00:00,000 INFO oipserver.registry [model:version]: message``."""
+    """``2026-01-31 12:00:00,000 INFO oipserver.registry [model:version]: message``; the time as the settings say."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s%(where)s: %(message)s")
@@ -70,6 +89,11 @@ class HumanFormatter(logging.Formatter):
         model, version = getattr(record, "model", ""), getattr(record, "model_version", "")
         record.where = f" [{model}{':' if version else ''}{version}]" if model else ""
         return super().format(record)
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
+        if _switch.settings.format == "ISO8601":
+            return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return super().formatTime(record, datefmt)
 
 
 class JsonFormatter(logging.Formatter):

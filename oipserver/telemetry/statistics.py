@@ -5,12 +5,14 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass, field
+from enum import Enum
 from threading import Lock
 from time import monotonic_ns, time_ns
 from typing import Any
 
 import numpy as np
 
+from ..errors import Code, OIPError
 from ..protocol import Timings
 
 # Upper bounds in nanoseconds: from the tens of microseconds of a tiny ONNX model to a ten second generation.
@@ -22,6 +24,9 @@ DURATION_BOUNDS_NS: tuple[int, ...] = tuple(
     )
 )  # fmt: skip
 BATCH_SIZE_BOUNDS: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+#: Answers of one stream that are told apart; those behind are counted with the last of these.
+MOST_RESPONSES = 1024
 
 _SETTLE_AT = 1024  # records that may wait to be counted: counting them together costs a tenth of one by one
 _Row = tuple[int, int, int, int, int]
@@ -74,6 +79,44 @@ class BatchStatistics:
     compute_output: Duration = field(default_factory=Duration)
 
 
+class FailureReason(Enum):
+    """Why a request failed: refused before it ran, given up by its caller, failed in the model, anything else."""
+
+    REJECTED = "REJECTED"
+    CANCELED = "CANCELED"
+    BACKEND = "BACKEND"
+    OTHER = "OTHER"
+
+
+_REASONS = {
+    Code.RESOURCE_EXHAUSTED: FailureReason.REJECTED,
+    Code.DEADLINE_EXCEEDED: FailureReason.REJECTED,
+    Code.UNAVAILABLE: FailureReason.REJECTED,
+    Code.CANCELLED: FailureReason.CANCELED,
+    Code.INTERNAL: FailureReason.BACKEND,
+}
+
+
+def reason_of(error: BaseException) -> FailureReason:
+    """Why a request failed that ended with ``error``."""
+    if isinstance(error, OIPError):
+        return _REASONS.get(error.code, FailureReason.OTHER)
+    # What is no Exception ends the caller's task or its iteration: it has left.
+    return FailureReason.OTHER if isinstance(error, Exception) else FailureReason.CANCELED
+
+
+@dataclass(slots=True)
+class ResponseStatistics:
+    """The n-th answers of streams: those with outputs, without any, those that failed and those nobody waited for."""
+
+    compute_infer: Duration = field(default_factory=Duration)
+    compute_output: Duration = field(default_factory=Duration)
+    success: Duration = field(default_factory=Duration)
+    fail: Duration = field(default_factory=Duration)
+    empty_response: Duration = field(default_factory=Duration)
+    cancel: Duration = field(default_factory=Duration)
+
+
 def _durations() -> Histogram:
     return Histogram(DURATION_BOUNDS_NS)
 
@@ -91,10 +134,15 @@ class Totals:
     compute_input: Duration = field(default_factory=Duration)
     compute_infer: Duration = field(default_factory=Duration)
     compute_output: Duration = field(default_factory=Duration)
+    cache_hit: Duration = field(default_factory=Duration)
+    cache_miss: Duration = field(default_factory=Duration)
+    failures: dict[FailureReason, int] = field(default_factory=dict)
     batches: dict[int, BatchStatistics] = field(default_factory=dict)
+    responses: dict[int, ResponseStatistics] = field(default_factory=dict)
     request_duration: Histogram = field(default_factory=_durations)
     queue_duration: Histogram = field(default_factory=_durations)
     compute_duration: Histogram = field(default_factory=_durations)
+    first_response_duration: Histogram = field(default_factory=_durations)
     batch_size: Histogram = field(default_factory=lambda: Histogram(BATCH_SIZE_BOUNDS))
 
 
@@ -125,10 +173,56 @@ class ModelStatistics:
         if len(self._requests) >= _SETTLE_AT:
             self._settle()
 
-    def record_failure(self, duration_ns: int) -> None:
+    def record_failure(self, duration_ns: int, reason: FailureReason = FailureReason.OTHER) -> None:
         """Record one request that was accepted for this model and failed."""
         with self._lock:
+            failures = self._totals.failures
+            failures[reason] = failures.get(reason, 0) + 1
             self._totals.fail.add(duration_ns)
+
+    def record_hit(self, received: int, finished: int) -> None:
+        """Record one request that the response cache answered: it ran nothing, and queued for no time."""
+        with self._lock:
+            totals = self._totals
+            totals.success.add(finished - received)
+            totals.cache_hit.add(finished - received)
+            totals.queue.add(0)
+            totals.request_duration.observe(finished - received)
+            totals.queue_duration.observe(0)
+            totals.last_inference_ms = _calendar_ms(finished)
+
+    def record_miss(self, duration_ns: int) -> None:
+        """Record the time that looking for an answer in vain and keeping the new one took."""
+        with self._lock:
+            self._totals.cache_miss.add(duration_ns)
+
+    def record_response(self, number: int, infer_ns: int, output_ns: int, *, empty: bool) -> None:
+        """Record the answer ``number``, from 0, of a stream. The model took ``infer_ns`` for it."""
+        with self._lock:
+            response = self._response(number)
+            if empty:
+                response.empty_response.add(infer_ns)
+            else:
+                response.compute_infer.add(infer_ns)
+                response.compute_output.add(output_ns)
+                response.success.add(infer_ns + output_ns)
+
+    def record_no_response(self, number: int, duration_ns: int, reason: FailureReason | None) -> None:
+        """Record that a stream ended where the answer ``number`` would have come: for ``reason``, or empty."""
+        with self._lock:
+            response = self._response(number)
+            if reason is None:
+                response.empty_response.add(duration_ns)
+            else:
+                (response.cancel if reason is FailureReason.CANCELED else response.fail).add(duration_ns)
+
+    def record_first_response(self, duration_ns: int) -> None:
+        """Record how long a stream's caller waited for the first answer."""
+        with self._lock:
+            self._totals.first_response_duration.observe(duration_ns)
+
+    def _response(self, number: int) -> ResponseStatistics:
+        return self._totals.responses.setdefault(min(number, MOST_RESPONSES - 1), ResponseStatistics())
 
     def record_execution(self, rows: int, timings: Timings) -> None:
         """Record one run of the model over ``rows`` rows."""
@@ -156,8 +250,7 @@ class ModelStatistics:
         totals.request_duration.observe_all(total)
         totals.queue_duration.observe_all(queue)
         totals.compute_duration.observe_all(infer)
-        # From the monotonic clock to the calendar.
-        totals.last_inference_ms = (time_ns() - monotonic_ns() + int(finished.max())) // 1_000_000
+        totals.last_inference_ms = _calendar_ms(int(finished.max()))
 
     def _count_execution(self, rows: int, dispatched: int, infer_start: int, infer_end: int, finished: int) -> None:
         totals = self._totals
@@ -170,6 +263,11 @@ class ModelStatistics:
         batch.compute_input.add(infer_start - dispatched)
         batch.compute_infer.add(infer_end - infer_start)
         batch.compute_output.add(finished - infer_end)
+
+
+def _calendar_ms(instant: int) -> int:
+    """Milliseconds since 1970 of a ``time.monotonic_ns`` instant."""
+    return (time_ns() - monotonic_ns() + instant) // 1_000_000
 
 
 def _take(records: deque[_Row]) -> list[_Row]:

@@ -55,6 +55,6 @@ def test_every_layer_passes_on_all_that_reaches_a_model() -> None:
         "call_handler",
         "infer",  # by way of begin
         *("live", "ready", "model_ready", "server_metadata", "model_metadata", "streams", "model_versions", "models"),
-        *("on_change", "handlers", "default_handlers"),
+        *("on_change", "handlers", "default_handlers", "check", "intercept", "offer_regions"),
     }
     assert public == known

@@ -12,13 +12,13 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
 from ...pb import inference_pb2, model_config_pb2
-from ...plane import ControlPlane, DataPlane
+from ...plane import ControlPlane, DataPlane, TraceControl
 from ...settings import Settings
 from ..address import bind, cannot_listen
 from . import health
 from .dialects import DIALECTS
 from .dispatch import Dispatcher, GrpcObserver
-from .handlers import CallGroup, HealthCalls, InferHandler, RepositoryCalls
+from .handlers import CallGroup, HealthCalls, InferHandler, LoggingCalls, RepositoryCalls, StatisticsCalls, TraceCalls
 from .stream import StreamSession
 
 SERVICE = "inference.GRPCInferenceService"
@@ -44,11 +44,13 @@ class GrpcServer:
         settings: Settings,
         *,
         observer: GrpcObserver | None = None,
+        trace: TraceControl | None = None,
     ) -> None:
         self._data = data_plane
         self._control = control_plane
         self._settings = settings
         self._observer = observer
+        self._trace = trace
         self._threads = ThreadPoolExecutor(settings.grpc_threads, thread_name_prefix="grpc")
         self._quick = ThreadPoolExecutor(_QUICK_THREADS, thread_name_prefix="grpc-quick")
         self._server: grpc.Server | None = None
@@ -92,7 +94,14 @@ class GrpcServer:
             threads.shutdown(wait=False, cancel_futures=True)
 
     def _methods(self, dispatcher: Dispatcher) -> dict[str, grpc.RpcMethodHandler]:
-        groups: tuple[CallGroup, ...] = (HealthCalls(self._data), RepositoryCalls(self._control))
+        groups: tuple[CallGroup, ...] = (
+            HealthCalls(self._data),
+            RepositoryCalls(self._control),
+            StatisticsCalls(self._data),
+            LoggingCalls(),
+        )
+        if self._trace is not None:
+            groups += (TraceCalls(self._trace),)
         loop, dialect = asyncio.get_running_loop(), DIALECTS[self._settings.grpc_stream_dialect]
         return {
             "ModelInfer": dispatcher.unary(

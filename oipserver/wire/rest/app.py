@@ -8,24 +8,27 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
-from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ...errors import OIPError
-from ...plane import ControlPlane, DataPlane
+from ...plane import ControlPlane, DataPlane, TraceControl
 from ...settings import Settings
-from .asgi_door import AsgiInfer
+from .asgi_door import AsgiInfer, RawRoute
 from .boundary import Boundary
 from .compression import MIN_SIZE
 from .custom import add_custom_handlers
 from .docs import add_docs
 from .errors import error_reply, message_reply
+from .extensions.generate import add_generate_routes
+from .extensions.logging import add_logging_routes
+from .extensions.model_repository import add_model_repository_routes
+from .extensions.statistics import add_statistics_routes
+from .extensions.trace import add_trace_routes
+from .gzip_layer import GzipLayer
 from .handler import InferHandler
 from .observer import RequestObserver
 from .reply import Reply
-from .routes import MODEL, VERSION, add_control_routes, add_data_routes
+from .routes import MODEL, VERSION, add_data_routes
 from .stream import AsgiInferStream
 
 MetricsPage = Callable[[], tuple[bytes, str]]
@@ -39,6 +42,7 @@ def create_app(
     handler: InferHandler | None = None,
     observer: RequestObserver | None = None,
     metrics_page: MetricsPage | None = None,
+    trace: TraceControl | None = None,
 ) -> FastAPI:
     """The application, which any ASGI server can run; inference works through it too.
 
@@ -56,12 +60,15 @@ def create_app(
     infer = AsgiInfer(handler, settings.http_max_body_bytes)
     stream = AsgiInferStream(data_plane, handler, settings)
     for path in (MODEL, VERSION):
-        app.router.routes.append(_Raw(f"{path}/infer", infer))
-        app.router.routes.append(_Raw(f"{path}/generate", infer))
-        app.router.routes.append(_Raw(f"{path}/infer_stream", stream))
-        app.router.routes.append(_Raw(f"{path}/generate_stream", stream))
+        app.router.routes.append(RawRoute(f"{path}/infer", infer))
+        app.router.routes.append(RawRoute(f"{path}/infer_stream", stream))
+    add_generate_routes(app, data_plane, handler, settings)
+    add_statistics_routes(app, data_plane)
+    add_logging_routes(app, settings)
+    if trace is not None:
+        add_trace_routes(app, trace, settings)
     add_data_routes(app, data_plane)
-    add_control_routes(app, control_plane, settings)
+    add_model_repository_routes(app, control_plane, settings)
     add_docs(app, data_plane, settings)
     if metrics_page is not None and settings.metrics_endpoint:
         _add_metrics(app, settings.metrics_endpoint, metrics_page)
@@ -69,17 +76,6 @@ def create_app(
     _add_error_handlers(app)
     _add_layers(app, settings, observer)
     return app
-
-
-class _Raw(Route):
-    """A POST route to an ASGI application."""
-
-    def __init__(self, path: str, endpoint: ASGIApp) -> None:
-        super().__init__(path, endpoint, methods=["POST"], include_in_schema=False)
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["route"] = self
-        await super().handle(scope, receive, send)
 
 
 def _add_metrics(app: FastAPI, path: str, metrics_page: MetricsPage) -> None:
@@ -93,7 +89,7 @@ def _add_metrics(app: FastAPI, path: str, metrics_page: MetricsPage) -> None:
 def _add_layers(app: FastAPI, settings: Settings, observer: RequestObserver | None) -> None:
     """The last one added is the outermost."""
     if settings.gzip_enabled:
-        app.add_middleware(GZipMiddleware, minimum_size=MIN_SIZE, compresslevel=1)
+        app.add_middleware(GzipLayer, minimum_size=MIN_SIZE, compresslevel=1)
     if settings.cors_settings is not None:
         app.add_middleware(CORSMiddleware, **settings.cors_settings.model_dump())
     app.add_middleware(Boundary, observer=observer, root_path=settings.root_path.rstrip("/"))

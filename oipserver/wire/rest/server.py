@@ -9,7 +9,7 @@ from collections.abc import Callable
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from ...plane import ControlPlane, DataPlane
+from ...plane import ControlPlane, DataPlane, TraceControl
 from ...settings import Settings
 from ..address import BACKLOG, bind
 from .app import create_app
@@ -33,6 +33,7 @@ class RestServer:
         *,
         observer: RequestObserver | None = None,
         metrics_page: Callable[[], tuple[bytes, str]] | None = None,
+        trace: TraceControl | None = None,
     ) -> None:
         self._settings = settings
         self._state = ServerState()
@@ -41,7 +42,13 @@ class RestServer:
         handler = InferHandler(data_plane, settings)
         #: The application behind everything but inference; further routes may be added until ``start``.
         self.app = create_app(
-            data_plane, control_plane, settings, handler=handler, observer=observer, metrics_page=metrics_page
+            data_plane,
+            control_plane,
+            settings,
+            handler=handler,
+            observer=observer,
+            metrics_page=metrics_page,
+            trace=trace,
         )
         self._door = InferDoor(
             handler,

@@ -5,6 +5,18 @@ from __future__ import annotations
 from .group import CallGroup
 from .health import HealthCalls
 from .infer import Call, InferHandler
+from .logging import LoggingCalls
 from .repository import RepositoryCalls
+from .statistics import StatisticsCalls
+from .trace import TraceCalls
 
-__all__ = ["Call", "CallGroup", "HealthCalls", "InferHandler", "RepositoryCalls"]
+__all__ = [
+    "Call",
+    "CallGroup",
+    "HealthCalls",
+    "InferHandler",
+    "LoggingCalls",
+    "RepositoryCalls",
+    "StatisticsCalls",
+    "TraceCalls",
+]
