@@ -13,7 +13,6 @@ import pydantic
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from ..codecs.hints import unwrap_optional
-from ..errors import InvalidArgumentError
 from ..handlers import CustomHandler
 
 if TYPE_CHECKING:
@@ -24,6 +23,18 @@ Source = Literal["path", "query", "header", "body", "query or body", "request"]
 _PATH_NAME = re.compile(r"{(\w+)(?::\w+)?}")
 _NOTHING: Any = object()
 _WITHOUT_BODY = ("GET", "HEAD", "DELETE", "OPTIONS")
+
+
+#: What is wrong with one argument, as FastAPI tells it: "type", "loc", "msg", "input".
+Problem = dict[str, Any]
+
+
+class ArgumentsError(Exception):
+    """A call's arguments cannot be made of what its caller sent."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__(", ".join(f"{problem['loc']}: {problem['msg']}" for problem in problems))
+        self.problems = problems
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -58,27 +69,35 @@ class Binding:
         self.arguments = _with_body(arguments, handler.rest_method)
 
     def arguments_of(self, request: HandlerRequest) -> dict[str, Any]:
-        """The arguments of a call. Raises InvalidArgumentError naming the one that is missing or wrong."""
+        """The arguments of a call. Raises ArgumentsError telling each one that is missing or wrong."""
         body = _Body(request)
         values: dict[str, Any] = {}
+        problems: list[Problem] = []
         for argument in self.arguments:
             if argument.source == "request":
                 values[argument.name] = _framework_request(argument.hint, self.handler, request)
                 continue
-            value = self._find(argument, request, body)
-            if value is not _NOTHING:
-                values[argument.name] = self._checked(argument, value)
-            elif argument.default is not _NOTHING:
-                values[argument.name] = argument.default
-            else:
-                raise InvalidArgumentError(f"{self._place(argument)} is missing")
+            try:
+                value = self._find(argument, request, body)
+                if value is not _NOTHING:
+                    values[argument.name] = _checked(argument, value)
+                elif argument.default is not _NOTHING:
+                    values[argument.name] = argument.default
+                else:
+                    problems.append(
+                        {"type": "missing", "loc": _place(argument), "msg": "Field required", "input": None}
+                    )
+            except ArgumentsError as error:
+                problems += error.problems
+        if problems:
+            raise ArgumentsError(problems)
         return values
 
     def _find(self, argument: Argument, request: HandlerRequest, body: _Body) -> Any:
         if argument.source == "path":
             return request.path_params.get(argument.key, _NOTHING)
         if argument.source == "header":
-            return request.headers.get(argument.key, _NOTHING)
+            return _header(argument, request)
         if argument.source in ("query", "query or body"):
             values = request.query.get(argument.key)
             if values:
@@ -91,25 +110,40 @@ class Binding:
             return request.body
         if argument.hint is str and not argument.embedded:
             return body.text()
-        parsed = body.json(self._place(argument))
+        parsed = body.json()
         if not argument.embedded:
             return parsed
-        if not isinstance(parsed, dict):
-            raise InvalidArgumentError(f"{self._place(argument)}: the body must be a JSON object")
-        return parsed.get(argument.key, _NOTHING)
+        return parsed.get(argument.key, _NOTHING) if isinstance(parsed, dict) else _NOTHING
 
-    def _checked(self, argument: Argument, value: Any) -> Any:
-        if argument.adapter is None:
-            return value
-        try:
-            return argument.adapter.validate_python(value)
-        except ValidationError as error:
-            problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
-            where = "".join(f"[{part!r}]" if isinstance(part, int) else f".{part}" for part in problem["loc"])
-            raise InvalidArgumentError(f"{self._place(argument)}{where}: {problem['msg']}") from None
 
-    def _place(self, argument: Argument) -> str:
-        return f"{self.handler.rest_path}: parameter '{argument.name}'"
+def _header(argument: Argument, request: HandlerRequest) -> Any:
+    """A header's value, or of one that came more than once the first; for a list all of them."""
+    value = request.headers.get(argument.key, _NOTHING)
+    if value is _NOTHING:
+        return value
+    values = request.repeated.get(argument.key, [value])
+    return values if _is_list(argument.hint) else values[0]
+
+
+def _checked(argument: Argument, value: Any) -> Any:
+    if argument.adapter is None:
+        return value
+    try:
+        return argument.adapter.validate_python(value)
+    except ValidationError as error:
+        raise ArgumentsError(
+            [
+                {**problem, "loc": [*_place(argument), *problem["loc"]]}
+                for problem in error.errors(include_url=False, include_context=False)
+            ]
+        ) from None
+
+
+def _place(argument: Argument) -> list[str | int]:
+    """Where a caller was to put ``argument``, in FastAPI's words."""
+    if argument.source in ("body", "query or body"):
+        return ["body", argument.key] if argument.embedded else ["body"]
+    return [argument.source, argument.key]
 
 
 class _Body:
@@ -119,23 +153,25 @@ class _Body:
         self._request = request
         self._parsed: Any = _NOTHING
 
-    def json(self, place: str) -> Any:
+    def json(self) -> Any:
         if self._parsed is _NOTHING:
             try:
                 self._parsed = orjson.loads(self._request.body)
             except orjson.JSONDecodeError as error:
-                raise InvalidArgumentError(f"{place}: the body is not JSON: {error}") from None
+                told = {"type": "json_invalid", "loc": ["body", error.pos], "msg": "JSON decode error", "input": {}}
+                raise ArgumentsError([{**told, "ctx": {"error": error.msg}}]) from None
         return self._parsed
 
     def text(self) -> Any:
         """The string that a JSON body holds; any other body as it is."""
         body = self._request.body
         if body.lstrip()[:1] == b'"' and "json" in self._request.headers.get("content-type", "json"):
-            return self.json("body")
+            return self.json()
         try:
             return body.decode()
         except UnicodeDecodeError:
-            raise InvalidArgumentError("the body is not UTF-8 text") from None
+            told = "Input should be a valid string, unable to parse raw data as a unicode string"
+            raise ArgumentsError([{"type": "string_unicode", "loc": ["body"], "msg": told, "input": None}]) from None
 
 
 def _argument(parameter: inspect.Parameter, hint: Any, path_names: set[str]) -> Argument:
@@ -212,7 +248,11 @@ def _framework_request(kind: Any, handler: CustomHandler, request: HandlerReques
         "root_path": "",
         "path_params": dict(request.path_params),
         "query_string": urlencode(request.query, doseq=True).encode(),
-        "headers": [(key.encode("latin-1"), value.encode("latin-1")) for key, value in request.headers.items()],
+        "headers": [
+            (key.encode("latin-1"), each.encode("latin-1"))
+            for key, value in request.headers.items()
+            for each in request.repeated.get(key, [value])
+        ],
     }
     return kind(scope, receive)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -12,10 +13,10 @@ import numpy as np
 import pydantic
 from pydantic_core import PydanticSerializationError, to_json
 
-from ..errors import InternalError, NotFoundError
+from ..errors import InternalError, NotFoundError, OIPError
 from ..handlers import marked_methods
 from ..model import MLModel
-from .binding import Binding
+from .binding import ArgumentsError, Binding
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +30,17 @@ class HandlerRoute:
 
 @dataclass(frozen=True, slots=True)
 class HandlerRequest:
-    """A call of a custom handler: what the transport received. A query's key may come more than once."""
+    """A call of a custom handler: what the transport received. A query's key may come more than once.
+
+    ``headers`` holds headers of one name as one text; ``repeated`` has each value of those that came more than once.
+    """
 
     name: str
     path_params: dict[str, str] = field(default_factory=dict)
     query: dict[str, list[str]] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
+    repeated: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +79,40 @@ def find_handlers(model: MLModel) -> list[HandlerRoute]:
 async def call_handler(model: MLModel, request: HandlerRequest) -> HandlerResponse:
     """Call a custom handler of ``model``; one that is not ``async`` runs in a thread.
 
-    Raises NotFoundError where the model has no such handler, InvalidArgumentError naming an argument that is missing
-    or wrong, InternalError for an answer that has no form on the wire, and whatever the handler raises.
+    Handlers are written as endpoints of FastAPI, and answer as they would: 422 with a list of what is wrong under
+    ``detail`` for arguments that are missing or wrong, and a raised HTTPException's status and ``detail``. Raises
+    NotFoundError where the model has no such handler, InternalError for an answer that has no form on the wire, and
+    whatever else the handler raises.
     """
     binding = _bindings_of(type(model)).get(request.name)
     if binding is None:
         raise NotFoundError(f"model '{model.name}' has no handler '{request.name}'")
-    arguments = binding.arguments_of(request)
-    method = getattr(model, request.name)
+    try:
+        arguments = binding.arguments_of(request)
+    except ArgumentsError as error:
+        return HandlerResponse(422, _json({"detail": error.problems}))
+    place = f"handler '{request.name}' of model '{model.name}'"
+    try:
+        return _response(await _result(getattr(model, request.name), arguments), place)
+    except Exception as error:
+        if (told := _told(error)) is None:
+            raise
+        return told
+
+
+async def _result(method: Callable[..., Any], arguments: dict[str, Any]) -> Any:
     if inspect.iscoroutinefunction(method):
-        result = await method(**arguments)
-    else:
-        result = await asyncio.to_thread(method, **arguments)
-        if inspect.isawaitable(result):
-            result = await result
-    return _response(result, f"handler '{request.name}' of model '{model.name}'")
+        return await method(**arguments)
+    result = await asyncio.to_thread(method, **arguments)
+    return await result if inspect.isawaitable(result) else result
+
+
+def _told(error: Exception) -> HandlerResponse | None:
+    """The answer that a web framework's HTTPException stands for; it need not be imported to be understood."""
+    status = getattr(error, "status_code", None)
+    if isinstance(error, OIPError) or not isinstance(status, int) or not hasattr(error, "detail"):
+        return None
+    return HandlerResponse(status, _json({"detail": error.detail}), headers=dict(getattr(error, "headers", None) or {}))
 
 
 def _response(result: Any, place: str) -> HandlerResponse:

@@ -37,7 +37,7 @@ def ask(address: Address, case: dict[str, Any]) -> Answer:
 
 
 def _ask_rest(address: Address, case: dict[str, Any]) -> Answer:
-    content, headers = case.get("body"), dict(case.get("headers", {}))
+    content, headers = case.get("body"), httpx.Headers(case.get("headers"))
     if content is not None and not isinstance(content, bytes):
         content = json.dumps(content).encode()
         headers.setdefault("content-type", "application/json")

@@ -75,7 +75,17 @@ def cases() -> Iterator[tuple[str, Case]]:
         yield f"grpc/raw/{datatype}", call("ModelInfer", raw)
     yield from _bytes().items()
     yield from _infer().items()
-    for way in ["value", "inference", "teapot", "unprocessable", "internal", "not-found", "nothing"]:
+    for way in [
+        "value",
+        "inference",
+        "teapot",
+        "unprocessable",
+        "forbidden",
+        "busy",
+        "internal",
+        "not-found",
+        "nothing",
+    ]:
         yield f"grpc/failing/{way}", call("ModelInfer", text("failing", way))
     for name in ("np-float32", "np-float16", "np-nan", "np-texts", "str-plain", "base64-plain", "pd-plain", "pd-json"):
         yield f"grpc/golden/{name}", call("ModelInfer", text("golden", name))
@@ -132,6 +142,7 @@ def _infer() -> dict[str, Case]:
         "raw-too-short": call("ModelInfer", total(raw=b"12345")),
         "wrong-shape": call("ModelInfer", total(values=[1, 2])),
         "bad-datatype": call("ModelInfer", request("echo", "FLOAT", field="fp32_contents", values=[1, 2])),
+        "batched": call("ModelInfer", request("batched", field="int64_contents", values=[1, 2])),
         "no-inputs": call("ModelInfer", pb.ModelInferRequest(model_name="total")),
     }
     return {f"grpc/infer/{name}": case for name, case in found.items()}
@@ -141,10 +152,15 @@ def _repository() -> dict[str, Case]:
     load, unload = pb.RepositoryModelLoadRequest, pb.RepositoryModelUnloadRequest
     found = {
         "index": call("RepositoryIndex", pb.RepositoryIndexRequest()),
+        "index-ready": call("RepositoryIndex", pb.RepositoryIndexRequest(ready=True)),
         "unload": call("RepositoryModelUnload", unload(model_name="movable")),
+        "unload-again": call("RepositoryModelUnload", unload(model_name="movable")),
+        "unloaded-index": call("RepositoryIndex", pb.RepositoryIndexRequest()),
+        "unloaded-metadata": call("ModelMetadata", pb.ModelMetadataRequest(name="movable")),
         "unloaded-ready": call("ModelReady", pb.ModelReadyRequest(name="movable")),
         "unloaded-infer": call("ModelInfer", pb.ModelInferRequest(model_name="movable")),
         "load": call("RepositoryModelLoad", load(model_name="movable")),
+        "reload": call("RepositoryModelLoad", load(model_name="movable")),
         "loaded-infer": call("ModelInfer", pb.ModelInferRequest(model_name="movable")),
         "load-unknown": call("RepositoryModelLoad", load(model_name="nope")),
         "unload-unknown": call("RepositoryModelUnload", unload(model_name="nope")),

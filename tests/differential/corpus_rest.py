@@ -49,6 +49,19 @@ GOLDEN = [
     "not-utf8",
     "array-as-data",
 ]
+#: Ways in which the failing model fails.
+FAILURES = [
+    "value",
+    "inference",
+    "teapot",
+    "unprocessable",
+    "forbidden",
+    "busy",
+    "internal",
+    "not-found",
+    "parameters",
+    "nothing",
+]
 #: Inputs of the echo model: what is sent, and is to come back decoded and encoded again.
 ECHOES: dict[str, Any] = {
     "flat": ("INT32", [2, 2], [1, 2, 3, 4], "np"),
@@ -61,6 +74,7 @@ ECHOES: dict[str, Any] = {
     "null": ("FP32", [1, 2], [1, None], "np"),
     "integers-of-texts": ("INT32", [2], ["1", "2"], "np"),
     "integers-of-floats": ("INT32", [2], [1.7, 2.2], "np"),
+    "integers-with-a-point": ("INT32", [2], [1.0, 2.0], "np"),
     "texts-as-np": ("BYTES", [2], ["a", "bc"], "np"),
     "big": ("UINT64", [1], [2**64 - 1], "np"),
     "texts": ("BYTES", [2], ["hey", "é"], "str"),
@@ -114,12 +128,26 @@ def cases() -> Iterator[tuple[str, Case]]:
     """Every case with its name, the ones that change what is loaded last."""
     yield from _told().items()
     yield from _infer().items()
+    yield from _handlers().items()
+    yield from _origins().items()
+    yield from _cached().items()
     yield from _tables().items()
     for name in GOLDEN:
         yield f"rest/golden/{name}", post("/v2/models/golden/infer", text(name))
     for name, sent in ECHOES.items():
         yield f"rest/echo/{name}", post("/v2/models/echo/infer", {"inputs": [tensor("x", *sent)]})
-    for way in ["value", "inference", "teapot", "unprocessable", "internal", "not-found", "parameters", "nothing"]:
+    for way in [
+        "value",
+        "inference",
+        "teapot",
+        "unprocessable",
+        "forbidden",
+        "busy",
+        "internal",
+        "not-found",
+        "parameters",
+        "nothing",
+    ]:
         yield f"rest/failing/{way}", post("/v2/models/failing/infer", text(way))
     yield from _malformed().items()
     yield from _streams().items()
@@ -201,8 +229,69 @@ def _infer() -> dict[str, Case]:
         "handler": post("/differential/sum", [1, 2, 3]),
         "handler-raw": post("/differential/raw", {"a": 1}, seconds=5),
         "handler-invalid": post("/differential/sum", {"a": 1}),
+        "batched": post("/v2/models/batched/infer", {"inputs": [tensor("x", "INT64", [2, 2], [1, 2, 3, 4])]}),
+        "batched-parameters": post("/v2/models/batched/infer", {"parameters": {"a": "b"}, **body}),
+        "batched-id": post("/v2/models/batched/infer", {"id": "mine", **body}),
+        "batched-error": post("/v2/models/batched/infer", {"inputs": [tensor("x", "INT64", [1, 1], [-1])]}),
     }
     return {f"rest/infer/{name}": case for name, case in found.items()}
+
+
+def _handlers() -> dict[str, Case]:
+    told, own = "/differential/told", {"x-own": "mine"}
+    found = {
+        "query": get(f"{told}?number=3&words=a&words=b"),
+        "header": {**get(f"{told}?number=3"), "headers": own},
+        "repeated-header": {**get(f"{told}?number=3"), "headers": [("x-own", "one"), ("x-own", "two")]},
+        "query-missing": get(told),
+        "query-invalid": get(f"{told}?number=three"),
+        "wrong-method": post(f"{told}?number=3"),
+        "trailing-slash": get(f"{told}/?number=3"),
+        "no-body": post("/differential/sum"),
+        "bad-json": post("/differential/sum", b"[1", headers=JSON),
+        "own-error": post("/differential/fails", "own"),
+        "http-error": post("/differential/fails", "http"),
+        "value-error": post("/differential/fails", "value"),
+    }
+    return {f"rest/handler/{name}": case for name, case in found.items()}
+
+
+def _origins() -> dict[str, Case]:
+    """What browsers send."""
+    here, elsewhere = {"origin": "http://a.test"}, {"origin": "http://b.test"}
+    asks = {"access-control-request-method": "POST", "access-control-request-headers": "x-own"}
+    found = {
+        "preflight": {"method": "OPTIONS", "path": TOTAL, "headers": here | asks},
+        "preflight-elsewhere": {"method": "OPTIONS", "path": TOTAL, "headers": elsewhere | asks},
+        "preflight-method": {
+            "method": "OPTIONS",
+            "path": TOTAL,
+            "headers": here | {"access-control-request-method": "PUT"},
+        },
+        "preflight-header": {
+            "method": "OPTIONS",
+            "path": TOTAL,
+            "headers": here | asks | {"access-control-request-headers": "x-other"},
+        },
+        "infer": post(TOTAL, {"inputs": [X]}, headers=here),
+        "infer-elsewhere": post(TOTAL, {"inputs": [X]}, headers=elsewhere),
+        "metadata": {**get("/v2"), "headers": here},
+        "error": post("/v2/models/nope/infer", {"inputs": [X]}, headers=here),
+    }
+    return {f"rest/origin/{name}": case for name, case in found.items()}
+
+
+def _cached() -> dict[str, Case]:
+    path, other = "/v2/models/counting/infer", tensor("x", "INT64", [1, 1], [7])
+    found = {
+        "first": post(path, {"inputs": [X]}),
+        "again": post(path, {"inputs": [X]}),
+        "other-data": post(path, {"inputs": [other]}),
+        "other-parameters": post(path, {"parameters": {"a": 1}, "inputs": [X]}),
+        "other-headers": post(path, {"inputs": [X]}, headers={"x-own": "1"}),
+        "own-id": post(path, {"id": "mine", "inputs": [X]}),
+    }
+    return {f"rest/cached/{name}": case for name, case in found.items()}
 
 
 def _tables() -> dict[str, Case]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs
 
 from fastapi import FastAPI
+from starlette.datastructures import URL
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route, compile_path
 from starlette.types import Receive, Scope, Send
@@ -83,6 +84,11 @@ def _find(entries: list[_Entry], path: str, method: str) -> tuple[_Entry, dict[s
     raise HTTPException(404)
 
 
+def _any(entries: list[_Entry], path: str) -> bool:
+    """Whether a handler of whatever method has ``path``."""
+    return any(entry.pattern.match(path) for entry in entries)
+
+
 class CustomHandlers:
     """Answers what no route of the server's own does, where a loaded model has a handler for it.
 
@@ -124,7 +130,12 @@ class CustomHandlers:
 
     async def of_all(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request for a path that the model chose."""
-        entry, parameters = _find(self._entries, _path(scope), scope["method"])
+        path = _path(scope)
+        if path[-1:] == "/" and not _any(self._entries, path) and _any(self._entries, path.rstrip("/")):
+            location = str(URL(scope=scope).replace(path=scope["path"].rstrip("/")))
+            await send_reply(Reply(307, ((b"location", location.encode("latin-1")),), [b""]), send)
+            return
+        entry, parameters = _find(self._entries, path, scope["method"])
         scope["route"] = _Template(entry.path)
         await self._answer(entry, "", parameters, scope, receive, send)
 
@@ -152,7 +163,7 @@ class CustomHandlers:
         except OIPError as error:
             await send_reply(error_reply(error), send)
             return
-        request = HandlerRequest(entry.route.name, path, query, dict(view), body)
+        request = HandlerRequest(entry.route.name, path, query, dict(view), body, view.repeated())
 
         async def call() -> None:
             await send_reply(await self._call(entry.model, version, request), send)

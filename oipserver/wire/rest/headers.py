@@ -26,6 +26,13 @@ class HeaderView(Mapping[str, str]):
             self._decoded = decoded
         return decoded
 
+    def repeated(self) -> dict[str, list[str]]:
+        """Each value of the headers that came more than once."""
+        values: dict[str, list[str]] = {}
+        for name, value in self._raw:
+            values.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
+        return {name: found for name, found in values.items() if len(found) > 1}
+
     def __getitem__(self, name: str) -> str:
         return self._mapping()[name]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import Query
+from fastapi import Header, Query
 
 from oipserver.errors import InvalidArgumentError, NotFoundError, UnavailableError
 from oipserver.executor.pool import PoolManager
@@ -72,6 +72,10 @@ class Tags(MLModel):
     @custom_handler("/tags", "GET")
     async def tags(self, tag: list[str] = Query([]), one: str = "") -> Any:  # noqa: B008
         return [tag, one]
+
+    @custom_handler("/seen", "GET")
+    async def seen(self, x_seen: list[str] = Header([]), first: str = Header("", alias="x-seen")) -> Any:  # noqa: B008
+        return [x_seen, first]
 
 
 class Waits(MLModel):
@@ -173,6 +177,20 @@ def test_a_key_of_the_query_may_come_more_than_once():
         async with world() as here:
             await here.load("tags", "Tags")
             assert await here.get("/tags?tag=a&tag=b&tag=&one=1&one=2") == (200, [["a", "b", ""], "2"])
+
+    run(test)
+
+
+def test_a_header_may_come_more_than_once_and_a_slash_too_many_is_taken_off():
+    async def test():
+        async with world(parallel_workers=1) as here:
+            await here.load("tags", "Tags")
+            headers = [("x-seen", "a"), ("x-seen", "b")]
+            assert (await here.client.get("/seen", headers=headers)).json() == [["a", "b"], "a"]
+            answer = await here.client.get("/tags/?tag=a")
+            assert answer.status_code == 307
+            assert answer.headers["location"].endswith("/tags?tag=a")
+            assert await here.get("/nobody/") == (404, {"error": "Not Found"})
 
     run(test)
 

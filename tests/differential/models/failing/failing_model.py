@@ -17,6 +17,10 @@ class FailingModel(MLModel):
             raise MLServerError("mlserver err", 418)
         if way == "unprocessable":
             raise MLServerError("mlserver err", 422)
+        if way == "forbidden":
+            raise MLServerError("mlserver err", 403)
+        if way == "busy":
+            raise MLServerError("mlserver err", 503)
         if way == "internal":
             raise MLServerError("mlserver err", 500)
         if way == "not-found":
