@@ -42,8 +42,8 @@ class InferRequest:
     headers: Mapping[str, str] | None = None
     deadline: int | None = None
     classes: dict[str, int] | None = None
-    regions: dict[str, Place] | None = None
     path: tuple[str, ...] = ()
+    regions: dict[str, Place] | None = None
 
 
 @dataclass(slots=True)

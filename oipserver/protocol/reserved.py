@@ -23,12 +23,8 @@ def check_request_parameters(parameters: Mapping[str, object], allowed: Containe
             )
 
 
-def class_count(output: str, parameters: Mapping[str, object]) -> int:
-    """How many classes the parameters of ``output`` ask for, 0 for none. Raises InvalidArgumentError."""
-    if "shared_memory_region" in parameters:
-        raise InvalidArgumentError(
-            f"Output can't set both 'shared_memory_region' and 'classification' (output '{output}')"
-        )
+def class_count(parameters: Mapping[str, object]) -> int:
+    """How many classes the parameters of an output ask for, 0 for none. Raises InvalidArgumentError."""
     return _unsigned(parameters["classification"], "Unable to set 'classification'")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from ..errors import InternalError, InvalidArgumentError, UnsupportedError
+from ..errors import InternalError, InvalidArgumentError
 from ..tensor import (
     DATATYPES,
     Datatype,
@@ -29,6 +29,7 @@ from .infer import InferRequest, InferResponse, RequestedOutput
 from .json_text import parse_json
 from .members import byte_count, came, flag, id_of, wrong
 from .parameters import read_parameters, without
+from .regions import REGION, Place, PlacedTensor, take_output_place, take_place
 from .reserved import check_request_parameters, class_count
 
 MAX_TENSORS = 4096
@@ -64,12 +65,14 @@ def read_request(
     listed = document.get("outputs")
     outputs: list[RequestedOutput] = []
     classes: dict[str, int] | None = None
+    places: dict[str, Place] = {}
+    placed: list[PlacedTensor] = []
     if listed:
-        outputs, form = _outputs(listed, form)
+        outputs, form = _outputs(listed, form, places)
         classes = _classes(outputs)
     request = InferRequest(
         model_name,
-        [_input(item, binary) for item in _items(document, "inputs")],
+        [_input(item, binary, placed) for item in _items(document, "inputs")],
         model_version,
         id_of(document.get("id")),
         outputs,
@@ -78,6 +81,8 @@ def read_request(
         None,
         classes,
     )
+    if places or placed:
+        request.regions = places
     if binary is not None:
         binary.finish()
     return request, form if form is not None and form.wanted else None
@@ -105,7 +110,9 @@ def _name(item: object, of: str) -> str:
     return name
 
 
-def _outputs(listed: object, form: OutputForm | None) -> tuple[list[RequestedOutput], OutputForm | None]:
+def _outputs(
+    listed: object, form: OutputForm | None, places: dict[str, Place]
+) -> tuple[list[RequestedOutput], OutputForm | None]:
     outputs: list[RequestedOutput] = []
     named: dict[str, bool] = {}
     for item in _items({"outputs": listed}, "outputs"):
@@ -117,6 +124,8 @@ def _outputs(listed: object, form: OutputForm | None) -> tuple[list[RequestedOut
         if "binary_data" in parameters:
             named[name] = flag(parameters["binary_data"], "binary_data")
             parameters = without(parameters, "binary_data")
+        if REGION in parameters:
+            parameters = take_output_place(parameters, name, places, binary=named[name]) or {}
         outputs.append(RequestedOutput(name, parameters or None))
     if form is None and True not in named.values():
         return outputs, None
@@ -130,11 +139,11 @@ def _classes(outputs: list[RequestedOutput]) -> dict[str, int] | None:
         parameters = output.parameters
         if parameters and "classification" in parameters:
             wanted = wanted or {}
-            wanted[output.name] = class_count(output.name, parameters)
+            wanted[output.name] = class_count(parameters)
     return wanted
 
 
-def _input(item: Any, binary: BinaryCursor | None) -> Tensor:
+def _input(item: Any, binary: BinaryCursor | None, placed: list[PlacedTensor]) -> Tensor:
     name = _name(item, "inputs")
     shape = _shape(item, name)
     told = item.get("datatype")
@@ -143,11 +152,13 @@ def _input(item: Any, binary: BinaryCursor | None) -> Tensor:
         datatype = lookup_datatype(_required(item, "datatype", name), name)
     given = item.get("parameters")
     parameters = read_parameters(given) if given is not None else None
-    if parameters and "binary_data_size" in parameters:
-        return _binary_input(item, name, datatype, shape, parameters, binary)
+    if parameters:
+        if REGION in parameters:
+            placed.append(_placed_input(item, name, datatype, shape, parameters))
+            return placed[-1]
+        if "binary_data_size" in parameters:
+            return _binary_input(item, name, datatype, shape, parameters, binary)
     if "data" not in item:
-        if parameters and "shared_memory_region" in parameters:
-            raise UnsupportedError(f"input '{name}' is in shared memory, which this server does not offer over REST")
         raise InvalidArgumentError(f"{_ONE_OF}no field is set (input '{name}')")
     data = item["data"]
     if -1 in shape:
@@ -157,6 +168,15 @@ def _input(item: Any, binary: BinaryCursor | None) -> Tensor:
         shape = (1,)
     array = array_from_json(data, datatype, shape, name)
     return Tensor(name, datatype.name, shape, array, None, parameters or None, text=text)
+
+
+def _placed_input(
+    item: Mapping[str, Any], name: str, datatype: Datatype, shape: tuple[int, ...], parameters: Parameters
+) -> PlacedTensor:
+    if also := [member for member in ("data", "binary_data_size") if member in item or member in parameters]:
+        raise InvalidArgumentError(f"{_ONE_OF}set '{also[0]}' 'shared_memory_region' (input '{name}')")
+    place, rest = take_place(parameters, name)
+    return PlacedTensor(name, datatype.name, shape, place, rest)
 
 
 def _binary_input(
@@ -259,6 +279,8 @@ def response_document(
                 {**parameters, "binary_data_size": size} if parameters else {"binary_data_size": size}
             )
             blobs.append(raw)
+        elif type(tensor) is PlacedTensor:
+            output["parameters"] = parameters
         else:
             if parameters:
                 output["parameters"] = parameters

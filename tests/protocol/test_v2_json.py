@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from oipserver.errors import InternalError, InvalidArgumentError, OIPError, UnsupportedError
+from oipserver.errors import InternalError, InvalidArgumentError, OIPError
 from oipserver.protocol import InferResponse
 from oipserver.protocol.binary_form import OutputForm
 from oipserver.protocol.json_text import MAX_DEPTH, parse_json
@@ -178,11 +178,6 @@ def test_the_binary_default_is_only_for_outputs_that_are_not_listed():
     assert [output.parameters for output in request.outputs] == [None, None]
 
 
-def test_shared_memory_is_unsupported_rather_than_wrong():
-    with pytest.raises(UnsupportedError):
-        read_request(body(inputs=[good_input(data=..., parameters={"shared_memory_region": "r"})]), "m")
-
-
 @pytest.mark.parametrize("text", ["[" * 5000, "[" * 5000 + "NaN" + "]" * 5000, '{"a":' * 90000 + "NaN", "[NaN" * 200])
 def test_deep_nesting_is_an_error_of_the_client(text):
     with pytest.raises(InvalidArgumentError):
@@ -268,7 +263,7 @@ def test_no_value_whatever_is_worse_than_a_clients_mistake(value):
     try:
         request, _ = read_request(text, "m")
     except OIPError as error:
-        assert isinstance(error, (InvalidArgumentError, UnsupportedError))  # noqa: PT017
+        assert isinstance(error, InvalidArgumentError)  # noqa: PT017
     else:
         for tensor in request.inputs:
             assert tensor.array.shape == tensor.shape

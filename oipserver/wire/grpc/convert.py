@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from google.protobuf.message import DecodeError
 
-from ...errors import InvalidArgumentError, UnsupportedError
+from ...errors import InvalidArgumentError
 from ...pb.inference_pb2 import ModelInferRequest, ModelInferResponse
 from ...protocol import InferRequest, InferResponse, RequestedOutput
+from ...protocol.regions import REGION, Place, PlacedTensor, take_output_place, take_place
 from ...protocol.reserved import RESERVED_PREFIX, check_request_parameters, class_count
 from ...tensor import Parameters, Tensor, element_count, lookup_datatype
 from ...tensor.tensor import Buffer
@@ -31,8 +32,7 @@ _STREAM_RESPONSE = b"\x12"  # ModelStreamInferResponse.infer_response, length-de
 def parse_infer(data: bytes, headers: Mapping[str, str] | None = None, deadline: int | None = None) -> InferRequest:
     """The request in a serialized ModelInferRequest; ``deadline`` is a ``time.monotonic_ns`` instant.
 
-    Tensors of large messages are views of ``data``. Raises InvalidArgumentError, UnsupportedError for tensors in
-    shared memory.
+    Tensors of large messages are views of ``data``. Raises InvalidArgumentError.
     """
     raws: Sequence[Buffer]
     try:
@@ -48,10 +48,12 @@ def parse_infer(data: bytes, headers: Mapping[str, str] | None = None, deadline:
     parameters = read_parameters(message.parameters)
     if parameters:
         _check_parameters(parameters)
-    outputs = [_requested(output) for output in message.outputs]
-    return InferRequest(
+    places: dict[str, Place] = {}
+    placed: list[PlacedTensor] = []
+    outputs = [_requested(output, places) for output in message.outputs]
+    request = InferRequest(
         name,
-        _raw_inputs(message, raws) if raws else _typed_inputs(message),
+        _raw_inputs(message, raws, placed) if raws else _typed_inputs(message, placed),
         message.model_version,
         message.id,
         outputs,
@@ -60,6 +62,9 @@ def parse_infer(data: bytes, headers: Mapping[str, str] | None = None, deadline:
         deadline,
         _checked_outputs(outputs) if outputs else None,
     )
+    if places or placed:
+        request.regions = places
+    return request
 
 
 def request_id(data: bytes) -> str:
@@ -70,9 +75,9 @@ def request_id(data: bytes) -> str:
         return ""
 
 
-def _raw_inputs(message: ModelInferRequest, raws: Sequence[Buffer]) -> list[Tensor]:
+def _raw_inputs(message: ModelInferRequest, raws: Sequence[Buffer], placed: list[PlacedTensor]) -> list[Tensor]:
     inputs: list[Tensor] = []
-    for index, tensor in enumerate(message.inputs):
+    for tensor in message.inputs:
         name = tensor.name
         # MLServer's clients send contents beside raw data, but empty ones.
         if tensor.HasField("contents") and tensor.contents.ListFields():
@@ -80,7 +85,11 @@ def _raw_inputs(message: ModelInferRequest, raws: Sequence[Buffer]) -> list[Tens
                 f"contents field must not be specified when using raw_input_contents for '{name}' "
                 f"for model '{message.model_name}'"
             )
-        parameters = _tensor_parameters(tensor)
+        parameters = read_parameters(tensor.parameters) if tensor.parameters else None
+        if parameters and REGION in parameters:
+            inputs.append(_placed_input(tensor, parameters, placed))
+            continue
+        index = len(inputs) - len(placed)  # raw data are of inputs that lie nowhere else
         if index >= len(raws):
             raise _no_data(name, message.model_name)
         datatype = lookup_datatype(tensor.datatype, name)
@@ -90,10 +99,18 @@ def _raw_inputs(message: ModelInferRequest, raws: Sequence[Buffer]) -> list[Tens
     return inputs
 
 
-def _typed_inputs(message: ModelInferRequest) -> list[Tensor]:
+def _typed_inputs(message: ModelInferRequest, placed: list[PlacedTensor]) -> list[Tensor]:
     inputs: list[Tensor] = []
     for tensor in message.inputs:
-        parameters = _tensor_parameters(tensor)
+        parameters = read_parameters(tensor.parameters) if tensor.parameters else None
+        if parameters and REGION in parameters:
+            if tensor.contents.ListFields():
+                raise InvalidArgumentError(
+                    f"contents field must not be specified when using '{REGION}' for '{tensor.name}' "
+                    f"for model '{message.model_name}'"
+                )
+            inputs.append(_placed_input(tensor, parameters, placed))
+            continue
         shape = tuple(tensor.shape)
         if not tensor.HasField("contents") and element_count(shape, tensor.name):
             raise _no_data(tensor.name, message.model_name)
@@ -108,19 +125,21 @@ def _no_data(name: str, model: str) -> InvalidArgumentError:
     return InvalidArgumentError(f"unable to find data for input tensor '{name}' for model '{model}' in request.")
 
 
-def _tensor_parameters(tensor: ModelInferRequest.InferInputTensor) -> Parameters | None:
-    if not tensor.parameters:
-        return None
-    parameters = read_parameters(tensor.parameters)
-    _refuse_region(tensor.name, parameters)
-    return parameters
+def _placed_input(
+    tensor: ModelInferRequest.InferInputTensor, parameters: Parameters, placed: list[PlacedTensor]
+) -> PlacedTensor:
+    datatype = lookup_datatype(tensor.datatype, tensor.name)
+    place, rest = take_place(parameters, tensor.name)
+    placed.append(PlacedTensor(tensor.name, datatype.name, tuple(tensor.shape), place, rest))
+    return placed[-1]
 
 
-def _requested(output: ModelInferRequest.InferRequestedOutputTensor) -> RequestedOutput:
+def _requested(output: ModelInferRequest.InferRequestedOutputTensor, places: dict[str, Place]) -> RequestedOutput:
     if not output.parameters:
         return RequestedOutput(output.name)
-    parameters = read_parameters(output.parameters)
-    _refuse_region(output.name, parameters)
+    parameters: Parameters | None = read_parameters(output.parameters)
+    if parameters and REGION in parameters:
+        parameters = take_output_place(parameters, output.name, places)
     return RequestedOutput(output.name, parameters)
 
 
@@ -135,17 +154,17 @@ def _checked_outputs(outputs: Sequence[RequestedOutput]) -> dict[str, int] | Non
         parameters = output.parameters
         if parameters and "classification" in parameters:
             wanted = wanted or {}
-            wanted[output.name] = _class_count(output.name, parameters)
+            wanted[output.name] = _class_count(parameters)
     return wanted
 
 
-def _class_count(output: str, parameters: Parameters) -> int:
+def _class_count(parameters: Parameters) -> int:
     count = parameters["classification"]
     if type(count) is not int:
         raise InvalidArgumentError("invalid value type for 'classification' parameter, expected int64_param")
     if count <= 0:
         raise InvalidArgumentError(f"invalid value for 'classification' parameter, expected >= 0, got {count}")
-    return class_count(output, parameters)
+    return class_count(parameters)
 
 
 def _check_parameters(parameters: Parameters) -> None:
@@ -156,13 +175,6 @@ def _check_parameters(parameters: Parameters) -> None:
                 f"keys starting with '{RESERVED_PREFIX}' are allowed: {', '.join(WIRE_PARAMETERS)}"
             )
     check_request_parameters(parameters, WIRE_PARAMETERS)
-
-
-def _refuse_region(name: str, parameters: Parameters) -> None:
-    if "shared_memory_region" in parameters:
-        raise UnsupportedError(
-            f"tensor '{name}' names a shared memory region: this server offers no client shared memory; send the data"
-        )
 
 
 def _message(response: InferResponse) -> ModelInferResponse:
@@ -195,7 +207,7 @@ def is_typed(request: InferRequest) -> bool:
 
 def encode_typed_response(response: InferResponse) -> bytes:
     """A serialized ModelInferResponse with typed contents, or with raw ones where a datatype has no others."""
-    if any(tensor.datatype not in CONTENTS_FIELDS for tensor in response.outputs):
+    if any(tensor.datatype not in CONTENTS_FIELDS or type(tensor) is PlacedTensor for tensor in response.outputs):
         return encode_response(response)
     message = _message(response)
     for tensor, output in zip(response.outputs, message.outputs, strict=True):

@@ -81,7 +81,8 @@ class InferHandler:
     ) -> Reply | Coroutine[Any, Any, Reply]:
         try:
             request, form = self._parse(name, version, headers, read, body)
-            response = self._data_plane.begin(request)
+            plane = self._data_plane if request.regions is None else self._data_plane.over_regions
+            response = plane.begin(request)
             if not isinstance(response, InferResponse):
                 return self._wait(response, form, name, read)
             reply = self._reply(response, form)

@@ -64,7 +64,8 @@ class AsgiInferStream:
     async def answers(self, name: str, version: str, headers: RawHeaders, body: bytes, stream: _Stream) -> None:
         """Hand every answer of the model to ``stream``. Raises OIPError."""
         request, stream.events = await self.read(name, version, headers, body)
-        answers: AsyncGenerator[InferResponse, None] = self._data_plane.stream(request)
+        plane = self._data_plane if request.regions is None else self._data_plane.over_regions
+        answers: AsyncGenerator[InferResponse, None] = plane.stream(request)
         async with aclosing(answers):
             async for response in answers:
                 await stream.send_answer(response)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from oipserver.errors import InvalidArgumentError, NotFoundError, OIPError, UnsupportedError
+from oipserver.errors import InvalidArgumentError, NotFoundError, OIPError
 from oipserver.pb.inference_pb2 import (
     InferParameter,
     InferTensorContents,
@@ -259,8 +259,8 @@ ONES = InferTensorContents(fp32_contents=[1, 1])
         (request(parameters={"p": InferParameter()}), InvalidArgumentError, "parameter 'p' has no value"),
         (
             request({**FP32_PAIR, "parameters": {"shared_memory_region": InferParameter(string_param="r")}}),
-            UnsupportedError,
-            "tensor 'a' names a shared memory region",
+            InvalidArgumentError,
+            "must be specified along with 'shared_memory_region' parameter for tensor 'a'",
         ),
         (
             request(
@@ -270,8 +270,8 @@ ONES = InferTensorContents(fp32_contents=[1, 1])
                     )
                 ]
             ),
-            UnsupportedError,
-            "tensor 'y' names a shared memory region",
+            InvalidArgumentError,
+            "must be specified along with 'shared_memory_region' parameter for tensor 'y'",
         ),
         *[
             (request(model_name=name), NotFoundError, f"Request for unknown model: '{name}' is not found")

@@ -44,9 +44,10 @@ class InferHandler:
         request = parse_infer(data, call.headers, call.deadline)
         encode = encode_typed_response if self._typed_answers and is_typed(request) else encode_response
         try:
-            response = self._data.infer_here(request)
+            plane = self._data if request.regions is None else self._data.over_regions
+            response = plane.infer_here(request)
             if response is None:
-                response = call.wait(self._data.infer(request))
+                response = call.wait(plane.infer(request))
         except NotFoundError as error:
             raise about_version(error, self._data, request.model_name, request.model_version) from None
         if response.headers:
