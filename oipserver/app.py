@@ -44,7 +44,17 @@ _log = logging.getLogger(__name__)
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 #: Extensions of the protocol that are truly there; an extension's own package adds its name when it lands.
-EXTENSIONS = ("binary_tensor_data", "logging", "model_repository", "parameters", "statistics", "trace")
+EXTENSIONS = (
+    "binary_tensor_data",
+    "logging",
+    "model_repository",
+    "parameters",
+    "schedule_policy",
+    "sequence",
+    "sequence(string_id)",
+    "statistics",
+    "trace",
+)
 
 
 class ServerState(Enum):
