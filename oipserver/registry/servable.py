@@ -9,12 +9,14 @@ from time import monotonic_ns
 
 from ..errors import OIPError, UnavailableError
 from ..executor import Executor
+from ..executor.reshaping import ReshapingExecutor
 from ..protocol import ModelMetadata, ModelState
 from ..runtime import ModelFace
 from ..scheduler import Scheduler, scheduler_for, visible_face
 from ..settings import ModelSettings, Settings
 from ..telemetry.statistics import ModelStatistics
 from .checks import InputCheck, check_for
+from .completion import complete
 
 _log = logging.getLogger(__name__)
 
@@ -102,7 +104,11 @@ class Servable:
 
     def _prepare(self, face: ModelFace) -> None:
         """Choose what the requests of a model with ``face`` pass through. Raises ModelLoadError."""
-        self.face = visible_face(face, self.settings)
+        known = complete(self.settings, face, self._server)
+        self.settings = known.settings
+        if known.inputs or known.outputs:
+            self.executor = ReshapingExecutor(self.executor, known.inputs, known.outputs)
+        self.face = visible_face(known.face, self.settings)
         self.check = check_for(self.face, self.settings)
         self.scheduler = scheduler_for(self._server, self.settings, self.executor, self.statistics)
         self.scheduler.loaded(self.face)

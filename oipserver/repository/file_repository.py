@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ..errors import InvalidArgumentError
 from ..settings import Environment, ModelSettings, model_settings_from_environment, process_environment
 from .layout import BareOnnxLayout, Findings, Folder, Layout, MLServerLayout, Problem, bare_onnx, is_onnx
 from .repository import ModelRepository, Scan
+from .triton_layout import TritonLayout
 
 _log = logging.getLogger(__name__)
 
-LAYOUTS: tuple[Layout, ...] = (MLServerLayout(), BareOnnxLayout())
+LAYOUTS: tuple[Layout, ...] = (MLServerLayout(), TritonLayout(), BareOnnxLayout())
 
 # Bounds of a search that was started in the wrong place, such as the root of a disk.
 MAX_DEPTH = 32
@@ -113,14 +114,23 @@ class _Walk:
             return
         if identity in above or (above and _is_environment(folder)):
             return
+        hidden = bool(above) and path.name.startswith(".")
+        layout = self._layout(folder, claimed=claimed, hidden=hidden)
+        owned: Collection[str] = ()
+        if layout is not None:
+            layout.read(folder, self._environment, self._findings)
+            claimed, owned = claimed or layout.explicit, layout.owned(folder)
+        if not hidden:
+            for name in folder.folders:
+                if not (name in owned or name in _SKIPPED):
+                    self.visit(path / name, above | {identity}, claimed=claimed)
+
+    def _layout(self, folder: Folder, *, claimed: bool, hidden: bool) -> Layout | None:
+        """The layout that ``folder`` has, of those that may be asked."""
         for layout in self._layouts:
-            if (layout.explicit or not claimed) and layout.claims(folder):
-                layout.read(folder, self._environment, self._findings)
-                claimed = claimed or layout.explicit
-                break
-        for name in folder.folders:
-            if not (name.startswith(".") or name in _SKIPPED):
-                self.visit(path / name, above | {identity}, claimed=claimed)
+            if (layout.explicit or not claimed) and (layout.hidden or not hidden) and layout.claims(folder):
+                return layout
+        return None
 
     def _give_up(self, path: Path) -> None:
         if self._visited <= MAX_FOLDERS:
@@ -186,6 +196,6 @@ def _bad_word(kind: str, word: str) -> str:
     """Why a name or version cannot be part of a URL and of a path; "" where it can."""
     if kind == "version" and not word:
         return ""
-    if word in ("", ".", "..") or word != word.strip() or not word.isprintable() or not {"/", "\\"}.isdisjoint(word):
-        return f"{word!r} cannot be the {kind} of a model: expected something printable without slashes or outer blanks"
+    if not word.strip() or word in (".", "..") or not {"/", "\\"}.isdisjoint(word):
+        return f"{word!r} cannot be the {kind} of a model: expected anything without slashes but blanks, '.' and '..'"
     return ""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from ..configuration import configure
 from ..errors import InvalidArgumentError
 from ..settings import Environment, ModelSettings, load_model_settings
 from ..settings.json_file import read_json_object
@@ -50,6 +51,9 @@ class Layout(ABC):
     #: Whether everything below a claimed folder is its own: guessing layouts are not asked there any more.
     explicit: ClassVar[bool]
 
+    #: Whether folders whose names start with a dot may be laid out this way; others are hidden, as everywhere.
+    hidden: ClassVar[bool] = False
+
     @abstractmethod
     def claims(self, folder: Folder) -> bool:
         """Whether ``folder`` is laid out this way."""
@@ -57,6 +61,10 @@ class Layout(ABC):
     @abstractmethod
     def read(self, folder: Folder, environment: Environment, findings: Findings) -> None:
         """Add the models of a claimed folder, or why they cannot be read, to ``findings``."""
+
+    def owned(self, folder: Folder) -> Collection[str]:
+        """The folders in a claimed one that are part of its model: no other models are looked for there."""
+        return ()
 
 
 class MLServerLayout(Layout):
@@ -71,6 +79,8 @@ class MLServerLayout(Layout):
         path = folder.path / MODEL_SETTINGS_FILE
         try:
             settings = load_model_settings(path, environment, findings.warnings.append)
+            if settings.configuration is not None:
+                configure(settings, lambda message: findings.warnings.append(f"{path}: configuration: {message}"))
         except InvalidArgumentError as error:
             findings.problems.append(Problem(_likely_names(path), error.message))
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from os import PathLike
+from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
@@ -83,6 +84,9 @@ class ModelSettings(BaseModel):
     configuration: dict[str, Any] | None = Field(
         None, description="Configuration in Triton's form: a ModelConfig as JSON, in its own field names."
     )
+    model_folder: str | None = Field(
+        None, description="Folder that files named in configuration are relative to; default: the settings file's."
+    )
 
     _source: str | None = PrivateAttr(None)
 
@@ -103,6 +107,13 @@ class ModelSettings(BaseModel):
     def source(self) -> str | None:
         """The file these settings were read from, if any."""
         return self._source
+
+    @property
+    def folder(self) -> Path:
+        """Where the files that ``configuration`` names are: labels, warm-up data, initial states."""
+        if self.model_folder is not None:
+            return Path(self.model_folder)
+        return Path(self._source).parent if self._source else Path(self.parameters.uri or ".")
 
     @classmethod
     def model_validate(cls, obj: Any, **options: Any) -> Self:

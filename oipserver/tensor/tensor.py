@@ -163,5 +163,10 @@ class Tensor:
         """The same data under another name."""
         return Tensor(name, self.datatype, self.shape, self._array, self._raw, self.parameters, text=self.text)
 
+    def reshaped(self, shape: tuple[int, ...]) -> Tensor:
+        """The same data in another shape of as many elements."""
+        array = None if self._array is None else self._array.reshape(shape)
+        return Tensor(self.name, self.datatype, shape, array, self._raw, self.parameters, text=self.text)
+
     def __repr__(self) -> str:
         return f"Tensor({self.name!r}, {self.datatype}, {list(self.shape)})"

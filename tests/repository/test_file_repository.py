@@ -59,15 +59,11 @@ def test_bare_onnx_files(tmp_path: Path) -> None:
     touch(tmp_path / "second.ONNX")
     touch(tmp_path / "third" / "model.onnx")
     touch(tmp_path / "third" / "decoder.onnx")
-    touch(tmp_path / "digits" / "1" / "model.onnx")
-    touch(tmp_path / "digits" / "10" / "model.onnx")
     touch(tmp_path / "notes.txt")
     models = scan(tmp_path).models
     assert [(model.name, model.version) for model in models] == [
         ("first", ""),
         ("second", ""),
-        ("digits", "1"),
-        ("digits", "10"),
         ("third", ""),
     ]
     assert {model.implementation for model in models} == {"onnx"}
@@ -203,7 +199,7 @@ def test_one_name_and_version_twice(tmp_path: Path) -> None:
     assert result.problems == [f"model 'm' version '1' is described more than once: {first} and {second}"]
 
 
-@pytest.mark.parametrize("name", [".", "..", "a/b", "a\\b", " ", " a", "a\n"])
+@pytest.mark.parametrize("name", [".", "..", "a/b", "a\\b", " ", " \n"])
 def test_names_that_cannot_be(tmp_path: Path, name: str) -> None:
     file = settings_file(tmp_path / "m", name=name)
     settings_file(tmp_path / "v", name="m", parameters={"version": name})
