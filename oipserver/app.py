@@ -28,6 +28,7 @@ from .plane import (
     TracedDataPlane,
     Watcher,
 )
+from .plane.extensions.shared_memory import RegionPlane, RegionTable, open_cuda
 from .protocol import ModelState, ServerMetadata
 from .registry import ModelRegistry, ServableBuilder
 from .repository import FileModelRepository, Overlays, Scan, model_repository
@@ -47,6 +48,7 @@ _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 EXTENSIONS = (
     "binary_tensor_data",
     "logging",
+    "model_configuration",
     "model_repository",
     "parameters",
     "schedule_policy",
@@ -120,11 +122,15 @@ class Server:
         )
         builder.members.connect(self._registry)
         version = settings.server_version or __version__
-        metadata = ServerMetadata(settings.server_name, version, (*EXTENSIONS, *settings.extensions))
+        allowed = settings.allow_client_shm
+        self._regions = RegionTable(allowed=allowed, cuda=open_cuda() if allowed else None)
+        extensions = (*EXTENSIONS, *self._regions.extensions, *settings.extensions)
+        metadata = ServerMetadata(settings.server_name, version, extensions)
         cache = ResponseCache(settings.cache_size, settings.cache_max_bytes) if settings.cache_enabled else None
         address = settings.tracing_server
         self._tracing = Tracing(address, settings.server_name, version) if address else None
         data = self._data_plane(metadata, cache)
+        data.offer_regions(RegionPlane(data, self._regions))
         overlays = Overlays(FileModelRepository, settings.max_uploaded_bytes)
         control = ControlPlane(self._registry, self._repository, settings.model_control_mode, overlays)
         calls.connect(self._registry, data, control)
@@ -239,6 +245,7 @@ class Server:
         except TimeoutError:
             _log.warning("a model did not unload within %g s: leaving it behind", grace)
         await self._pools.close()
+        self._regions.close()
         if self._metrics_server:
             await self._metrics_server.stop()
         await asyncio.to_thread(self._trace.close)

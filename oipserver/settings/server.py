@@ -61,6 +61,9 @@ class Settings(BaseModel):
     grpc_typed_answers: bool = Field(
         False, description="Answer ModelInfer in typed contents where its request came in them, as MLServer does."
     )
+    allow_client_shm: bool = Field(
+        True, description="Clients may register shared memory of this machine, which the server then reads and writes."
+    )
     http_header_forward_pattern: str = Field(
         "", description="Headers whose whole name matches this expression become parameters of REST requests."
     )

@@ -18,7 +18,16 @@ from ..address import bind, cannot_listen
 from . import health
 from .dialects import DIALECTS
 from .dispatch import Dispatcher, GrpcObserver
-from .handlers import CallGroup, HealthCalls, InferHandler, LoggingCalls, RepositoryCalls, StatisticsCalls, TraceCalls
+from .handlers import (
+    CallGroup,
+    HealthCalls,
+    InferHandler,
+    LoggingCalls,
+    RepositoryCalls,
+    SharedMemoryCalls,
+    StatisticsCalls,
+    TraceCalls,
+)
 from .stream import StreamSession
 
 SERVICE = "inference.GRPCInferenceService"
@@ -98,6 +107,7 @@ class GrpcServer:
             HealthCalls(self._data),
             RepositoryCalls(self._control),
             StatisticsCalls(self._data),
+            SharedMemoryCalls(self._data),
             LoggingCalls(),
         )
         if self._trace is not None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .cuda import CudaDriver, open_cuda
+from .cuda import CudaDriver, CudaRegion, open_cuda
 from .inference import RegionPlane
 from .region import Region
 from .system import SystemRegion
 from .table import RegionTable
 
-__all__ = ["CudaDriver", "Region", "RegionPlane", "RegionTable", "SystemRegion", "open_cuda"]
+__all__ = ["CudaDriver", "CudaRegion", "Region", "RegionPlane", "RegionTable", "SystemRegion", "open_cuda"]

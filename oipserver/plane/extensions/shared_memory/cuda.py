@@ -160,6 +160,9 @@ class CudaRegion(Region):
     def _refused(self, why: str) -> InvalidArgumentError:
         return InvalidArgumentError(f"failed to register CUDA shared memory region '{self.name}': invalid args: {why}")
 
+    def described(self) -> dict[str, Any]:
+        return {"name": self.name, "device_id": self.device_id, "byte_size": self.byte_size}
+
     def read(self, place: Place) -> memoryview:
         host = np.empty(place.size, np.uint8)
         if place.size:

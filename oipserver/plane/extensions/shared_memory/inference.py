@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -36,7 +36,7 @@ class RegionPlane:
         answer = self.begin(request)
         return answer if isinstance(answer, InferResponse) else await answer
 
-    def begin(self, request: InferRequest) -> InferResponse | Coroutine[Any, Any, InferResponse]:
+    def begin(self, request: InferRequest) -> InferResponse | Awaitable[InferResponse]:
         """As DataPlane.begin."""
         use = RegionUse(self.table, request)
         try:
@@ -60,7 +60,7 @@ class RegionPlane:
             await _in_thread(use, use.read)
             return await _write(use, await self._data.infer(use.request))
 
-    async def _answered(self, use: RegionUse, answer: Coroutine[Any, Any, InferResponse]) -> InferResponse:
+    async def _answered(self, use: RegionUse, answer: Awaitable[InferResponse]) -> InferResponse:
         with use:
             return await _write(use, await answer)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ....errors import InvalidArgumentError
 from ....protocol.regions import Place
@@ -37,6 +37,10 @@ class Region(ABC):
                 f"Invalid offset + byte size for shared memory region: '{self.name}': {place.offset} + {place.size}, "
                 f"it has {self.byte_size} bytes"
             )
+
+    @abstractmethod
+    def described(self) -> dict[str, Any]:
+        """What its status tells, by the protocol's names."""
 
     @abstractmethod
     def read(self, place: Place) -> memoryview:

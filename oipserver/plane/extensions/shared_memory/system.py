@@ -7,7 +7,7 @@ from contextlib import suppress
 from mmap import ALLOCATIONGRANULARITY, mmap
 from pathlib import Path
 from stat import S_ISREG
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -55,6 +55,9 @@ class SystemRegion(Region):
                 f"Invalid offset + byte size for shared memory region: '{self.name}': its object '{self.key}' was made "
                 f"smaller since it was registered, {max(0, there)} of {self.byte_size} bytes are left"
             )
+
+    def described(self) -> dict[str, Any]:
+        return {"name": self.name, "key": self.key, "offset": self.offset, "byte_size": self.byte_size}
 
     def _view(self, place: Place) -> memoryview:
         start = self._start + place.offset

@@ -7,6 +7,7 @@ from .health import HealthCalls
 from .infer import Call, InferHandler
 from .logging import LoggingCalls
 from .repository import RepositoryCalls
+from .shared_memory import SharedMemoryCalls
 from .statistics import StatisticsCalls
 from .trace import TraceCalls
 
@@ -17,6 +18,7 @@ __all__ = [
     "InferHandler",
     "LoggingCalls",
     "RepositoryCalls",
+    "SharedMemoryCalls",
     "StatisticsCalls",
     "TraceCalls",
 ]
