@@ -65,6 +65,10 @@ class DataPlane:
         return [servable.version for servable in self._registry.versions(name) if servable.version]
 
     def models(self) -> list[Servable]:
+    def model(self, name: str, version: str = "") -> Servable:
+        """A loaded model version. Raises NotFoundError, or UnavailableError for one that is not loaded yet."""
+        return self._registry.find(name, version)
+
         """Every loaded model version."""
         return list(self._registry)
 

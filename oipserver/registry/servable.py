@@ -7,12 +7,13 @@ import logging
 from threading import Lock
 from time import monotonic_ns
 
+from ..configuration import Configuration, described
 from ..errors import OIPError, UnavailableError
 from ..executor import Executor
 from ..executor.reshaping import ReshapingExecutor
 from ..protocol import ModelMetadata, ModelState
 from ..runtime import ModelFace
-from ..scheduler import Scheduler, scheduler_for, visible_face
+from ..scheduler import Scheduler, policy_of, scheduler_for, visible_face
 from ..settings import ModelSettings, Settings
 from ..telemetry.statistics import ModelStatistics
 from .checks import InputCheck, check_for
@@ -71,6 +72,14 @@ class Servable:
     def ready(self) -> bool:
         """Whether a request would be accepted now."""
         return self.state is ModelState.READY
+
+    @property
+    def configuration(self) -> Configuration:
+        """The configuration it has in Triton's form; where it was given none, what its settings come to in that."""
+        if self.settings.configuration is not None:
+            return self.settings.configuration
+        rows = policy_of(self.settings, self._server).max_batch_size
+        return described(self.settings, self.face.metadata, rows, decoupled=self.face.streams)
 
     @property
     def in_flight(self) -> int:

@@ -6,7 +6,7 @@ from .base import Scheduler
 from .batching import BatchScheduler
 from .choose import scheduler_for
 from .direct import DirectScheduler
-from .policy import BatchPolicy, QueuePolicy
+from .policy import BatchPolicy, QueuePolicy, policy_of
 from .sequences import visible_face
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "DirectScheduler",
     "QueuePolicy",
     "Scheduler",
+    "policy_of",
     "scheduler_for",
     "visible_face",
 ]

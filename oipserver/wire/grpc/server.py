@@ -22,6 +22,7 @@ from .handlers import (
     CallGroup,
     HealthCalls,
     InferHandler,
+    ModelConfigurationCalls,
     LoggingCalls,
     RepositoryCalls,
     SharedMemoryCalls,
@@ -107,6 +108,7 @@ class GrpcServer:
             HealthCalls(self._data),
             RepositoryCalls(self._control),
             StatisticsCalls(self._data),
+            ModelConfigurationCalls(self._data),
             SharedMemoryCalls(self._data),
             LoggingCalls(),
         )

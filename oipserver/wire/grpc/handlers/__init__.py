@@ -6,6 +6,7 @@ from .group import CallGroup
 from .health import HealthCalls
 from .infer import Call, InferHandler
 from .logging import LoggingCalls
+from .model_configuration import ModelConfigurationCalls
 from .repository import RepositoryCalls
 from .shared_memory import SharedMemoryCalls
 from .statistics import StatisticsCalls
@@ -17,6 +18,7 @@ __all__ = [
     "HealthCalls",
     "InferHandler",
     "LoggingCalls",
+    "ModelConfigurationCalls",
     "RepositoryCalls",
     "SharedMemoryCalls",
     "StatisticsCalls",
