@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from ..settings import Resolved, Settings, resolve_settings
-from ..settings.coercion import arms, choices, is_list, is_object
+from ..settings.coercion import arms, choices, is_list, is_object, parse_list
 from ..settings.sources import option_name
 from .parser import Parser
 
@@ -83,4 +83,10 @@ def _metavar(annotation: object) -> str:
 def resolve(namespace: argparse.Namespace) -> Resolved:
     """Settings from what was parsed and everything else they come from. Raises OIPError."""
     given: dict[str, Any] = {name: value for name, value in vars(namespace).items() if name in Settings.model_fields}
-    return resolve_settings(namespace.root, given)
+    root: Path | None = namespace.root
+    if root is None and (texts := given.get("model_repositories")):  # the first one is the root then
+        first, *given["model_repositories"] = [
+            folder for text in texts for folder in parse_list(text, "--model-repositories")
+        ]
+        root = Path(first)
+    return resolve_settings(root, given)

@@ -36,12 +36,18 @@ class Parser(argparse.ArgumentParser):
             formatter_class=_HelpFormatter,
         )
 
-    def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
-        """The parsed arguments. Raises UsageError."""
+    @property
+    def switches(self) -> frozenset[str]:
+        """Options that are on or off, by the name that switches them on."""
+        kind = argparse.BooleanOptionalAction
+        return frozenset(action.option_strings[0] for action in self._actions if isinstance(action, kind))
+
+    def parse(self, arguments: Sequence[str], also: Iterable[str] = ()) -> argparse.Namespace:
+        """The parsed arguments; ``also`` may have been meant by a word that is unknown. Raises UsageError."""
         namespace, rest = self.parse_known_args(arguments)
         options = [word.partition("=")[0] for word in rest if word.startswith("-")]
         if options:
-            self.error(unknown("option", options[0], self._option_string_actions))
+            self.error(unknown("option", options[0], [*self._option_string_actions, *also]))
         if rest:
             self.error(f"unexpected argument '{rest[0]}'")
         return namespace

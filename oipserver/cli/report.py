@@ -80,7 +80,9 @@ def _complaints(report: StartReport) -> list[str]:
 def _addresses(report: StartReport, metrics_endpoint: str) -> list[tuple[str, str]]:
     host = "localhost" if report.host in _ANY_ADDRESS else report.host
     host = f"[{host}]" if ":" in host else host
-    addresses = [("REST", f"http://{host}:{report.http_port}"), ("gRPC", f"{host}:{report.grpc_port}")]
-    if report.metrics_port is not None:
-        addresses.append(("Metrics", f"http://{host}:{report.metrics_port}{metrics_endpoint}"))
-    return [*addresses, ("Docs", f"http://{host}:{report.http_port}/v2/docs")]
+    rest, grpc, metrics = report.http_port, report.grpc_port, report.metrics_port
+    addresses = [("REST", f"{report.rest_scheme}://{host}:{rest}")] if rest is not None else []
+    addresses += [("gRPC", f"{host}:{grpc}")] if grpc is not None else []
+    if metrics is not None:
+        addresses.append(("Metrics", f"{report.metrics_scheme}://{host}:{metrics}{metrics_endpoint}"))
+    return [*addresses, ("Docs", f"{report.rest_scheme}://{host}:{rest}/v2/docs")] if rest is not None else addresses

@@ -13,6 +13,7 @@ from ..telemetry.logs import configure_logging
 from .options import EPILOG, add_settings, resolve
 from .parser import Parser
 from .report import start_report, terminal_width, wants_colour
+from .triton_flags import FLAGS, translate
 
 if TYPE_CHECKING:
     from ..app import StartReport
@@ -24,11 +25,14 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command; returns the exit code. Raises OIPError and UsageError."""
     parser = Parser("oipserver start", "Serve the models of a folder, or one .onnx file.", EPILOG)
     add_settings(parser)
-    resolved = resolve(parser.parse(arguments))
+    words, without_effect = translate(arguments, parser.switches)
+    resolved = resolve(parser.parse(words, FLAGS))
     configure_logging(resolved.settings)
     for warning in resolved.warnings:
         _log.warning("%s", warning)
-    _let_models_import(resolved.root)
+    if without_effect:
+        _log.warning("known from Triton and without effect here: %s", ", ".join(without_effect))
+    _let_models_import(resolved.root, *map(Path, resolved.settings.model_repositories))
 
     def announce(report: StartReport) -> None:
         _print_report(report, resolved.settings)
@@ -39,10 +43,10 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _let_models_import(root: Path) -> None:
-    """Let models import modules of the folder they are started in and of the repository, as under MLServer."""
-    folder = root.parent if root.is_file() else root
-    for path in (str(Path.cwd()), str(folder.absolute())):
+def _let_models_import(*roots: Path) -> None:
+    """Let models import modules of the folder they are started in and of the repositories, as under MLServer."""
+    folders = [root.parent if root.is_file() else root for root in roots]
+    for path in (str(Path.cwd()), *(str(folder.absolute()) for folder in folders)):
         if path not in sys.path:
             sys.path.append(path)
 

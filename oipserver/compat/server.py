@@ -62,7 +62,7 @@ class MLServer:
         for problem in report.problems:
             _log.error("%s", problem)
         _log.info(
-            "serving %d models on http://%s:%d and gRPC port %d",
+            "serving %d models on http://%s:%s and gRPC port %s",
             len(report.models),
             report.host,
             report.http_port,

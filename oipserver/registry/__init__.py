@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .builder import ServableBuilder
-from .registry import ModelRegistry
+from .registry import ModelRegistry, VersionsFailedError
 from .servable import Servable
 
-__all__ = ["ModelRegistry", "Servable", "ServableBuilder"]
+__all__ = ["ModelRegistry", "Servable", "ServableBuilder", "VersionsFailedError"]

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol
+from weakref import WeakValueDictionary
 
-from ..errors import NotFoundError, OIPError, UnavailableError
+from ..errors import ModelLoadError, NotFoundError, OIPError, UnavailableError
 from ..protocol import ModelState, RepositoryIndexItem
 from ..settings import ModelSettings
 from .servable import Servable
 
 _log = logging.getLogger(__name__)
+
+#: What the index says of a model that was unloaded because somebody asked for it.
+UNLOADED = "unloaded"
 
 
 class Builder(Protocol):
@@ -24,6 +28,14 @@ class Builder(Protocol):
         ...
 
 
+class VersionsFailedError(ModelLoadError):
+    """Versions of one model could not be loaded; ``failures`` has the error of each."""
+
+    def __init__(self, failures: dict[str, OIPError]) -> None:
+        super().__init__("; ".join(error.message for error in failures.values()))
+        self.failures = failures
+
+
 def version_key(version: str) -> tuple[int, int, str]:
     """Sorts versions: text by text below numbers by value, no version at all above every other."""
     if not version:
@@ -32,15 +44,20 @@ def version_key(version: str) -> tuple[int, int, str]:
 
 
 class ModelRegistry:
-    """Loaded models by name and version. Loads, reloads and unloads of one name happen one after the other."""
+    """Loaded models by name and version. Loads, reloads and unloads of one name happen one after the other; of all
+    names together, ``concurrency`` versions load at a time, and each is tried again ``retries`` times."""
 
-    def __init__(self, builder: Builder) -> None:
+    def __init__(self, builder: Builder, *, concurrency: int = 4, retries: int = 0) -> None:
         self._builder = builder
+        self._attempts = 1 + retries
+        self._slots = asyncio.Semaphore(concurrency)
         self._models: dict[str, dict[str, Servable]] = {}
         self._default: dict[str, Servable] = {}
         self._loading: dict[tuple[str, str], Servable] = {}
+        self._leaving: dict[tuple[str, str], Servable] = {}
         self._failed: dict[tuple[str, str], str] = {}
-        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._unloaded: dict[str, list[str]] = {}
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         #: Each is called, on the loop, after every change of what is loaded.
         self.listeners: list[Callable[[], None]] = []
 
@@ -82,58 +99,104 @@ class ModelRegistry:
         return NotFoundError(f"Request for unknown model: '{name}' version {version} is not found")
 
     async def load(self, name: str, wanted: Sequence[ModelSettings]) -> None:
-        """Make ``wanted`` the versions of ``name``: new ones load first, then take over, then the old ones leave.
+        """Make ``wanted`` the versions of ``name``: the new ones load first, all take over at once, the old ones leave.
 
-        Raises the first OIPError of a version that failed; all that served before then goes on serving.
+        Raises VersionsFailedError where any could not be loaded: all that served before then goes on serving, and
+        nothing new does.
         """
-        async with self._locks[name]:
-            errors = [error for settings in wanted if (error := await self._replace(settings))]
-            if errors:
-                raise errors[0]
-            keep = {settings.version for settings in wanted}
-            await self._drop(name, [version for version in self._models.get(name, {}) if version not in keep])
+        async with self._lock(name):
+            fresh, failures = await self._bring_up(wanted)
+            if failures:
+                self._note(name, fresh, failures)
+                await asyncio.gather(*(servable.unload() for servable in fresh))
+                raise VersionsFailedError(failures)
+            old = self._models.get(name, {})
+            self._clear(name)
+            self._models[name] = {servable.version: servable for servable in fresh}
+            self._choose_default(name)
+            await asyncio.gather(*(servable.unload() for servable in old.values()))
 
     async def unload(self, name: str) -> None:
         """Unload every version of ``name``. Raises NotFoundError where there is none."""
-        async with self._locks[name]:
-            failed = [key for key in self._failed if key[0] == name]
-            for key in failed:
-                del self._failed[key]
-            if name not in self._models:
+        async with self._lock(name):
+            failed = self._clear(name)
+            leaving = self._models.get(name, {})
+            if not leaving:
                 if failed:
                     return
                 raise NotFoundError(f"Request for unknown model: '{name}' is not found")
-            await self._drop(name, list(self._models[name]))
+            self._models[name] = {}
+            keys = {(name, version): servable for version, servable in leaving.items()}
+            self._leaving |= keys
+            self._choose_default(name)
+            try:
+                await asyncio.gather(*(servable.unload() for servable in leaving.values()))
+            finally:
+                for key in keys:
+                    del self._leaving[key]
+            self._unloaded[name] = list(leaving)
 
     async def close(self) -> None:
         """Unload everything."""
         await asyncio.gather(*(self.unload(name) for name in list(self._models)))
 
-    async def _replace(self, settings: ModelSettings) -> OIPError | None:
-        key = (settings.name, settings.version)
-        try:
-            servable = self._loading[key] = self._builder.build(settings)
-            await servable.load()
-        except OIPError as error:
-            _log.error("%s", error.message)
-            if settings.version not in self._models.get(settings.name, {}):
-                self._failed[key] = error.message
-            return error
-        finally:
-            self._loading.pop(key, None)
-        self._failed.pop(key, None)
-        old = self._models.setdefault(settings.name, {}).get(settings.version)
-        self._models[settings.name][settings.version] = servable
-        self._choose_default(settings.name)
-        if old is not None:
-            await old.unload()
-        return None
+    def forget(self, name: str) -> None:
+        """Say no more in the index that ``name`` was unloaded or failed to load."""
+        self._clear(name)
 
-    async def _drop(self, name: str, versions: Iterable[str]) -> None:
-        leaving = [self._models[name].pop(version) for version in versions]
-        self._choose_default(name)
-        for servable in leaving:
-            await servable.unload()
+    def _lock(self, name: str) -> asyncio.Lock:
+        return self._locks.setdefault(name, asyncio.Lock())  # it lives as long as somebody holds or awaits it
+
+    async def _bring_up(self, wanted: Sequence[ModelSettings]) -> tuple[list[Servable], dict[str, OIPError]]:
+        """What loaded, and why others did not."""
+        tasks = [asyncio.ensure_future(self._load(settings)) for settings in wanted]
+        try:
+            results = await asyncio.gather(*tasks)
+        except BaseException:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+            done = [task.result() for task in tasks if not task.cancelled() and task.exception() is None]
+            await asyncio.gather(*(servable.unload() for servable in done if isinstance(servable, Servable)))
+            raise
+        failures = {
+            settings.version: result
+            for settings, result in zip(wanted, results, strict=True)
+            if isinstance(result, OIPError)
+        }
+        return [result for result in results if isinstance(result, Servable)], failures
+
+    async def _load(self, settings: ModelSettings) -> Servable | OIPError:
+        key = (settings.name, settings.version)
+        error: OIPError = ModelLoadError(f"model '{settings.name}' was not loaded")
+        async with self._slots:
+            for _ in range(self._attempts):
+                try:
+                    servable = self._loading[key] = self._builder.build(settings)
+                    await servable.load()
+                except OIPError as failure:
+                    _log.error("%s", failure.message)
+                    error = failure
+                else:
+                    return servable
+                finally:
+                    self._loading.pop(key, None)
+        return error
+
+    def _note(self, name: str, fresh: Sequence[Servable], failures: dict[str, OIPError]) -> None:
+        """Keep why versions failed, and why those that loaded beside them do not serve."""
+        self._unloaded.pop(name, None)
+        reasons = {servable.version: "another version of the model failed to load" for servable in fresh}
+        reasons |= {version: error.message for version, error in failures.items()}
+        self._failed |= {(name, version): reason for version, reason in reasons.items()}
+
+    def _clear(self, name: str) -> bool:
+        """Forget what is remembered of ``name``; whether it had failed to load."""
+        self._unloaded.pop(name, None)
+        failed = [key for key in self._failed if key[0] == name]
+        for key in failed:
+            del self._failed[key]
+        return bool(failed)
 
     def _choose_default(self, name: str) -> None:
         versions = self.versions(name)
@@ -146,16 +209,27 @@ class ModelRegistry:
             listener()
 
     def problems(self) -> list[str]:
-        """Why the server is not ready as far as models go; empty where all is well."""
+        """Why the server is not ready as far as models go; empty where all is well. A version that serves although
+        its reload failed is none."""
         failed = [f"model '{name}'{f' version {version}' if version else ''}: {reason}"
-                  for (name, version), reason in self._failed.items()]  # fmt: skip
+                  for (name, version), reason in self._failed.items()
+                  if version not in self._models.get(name, {})]  # fmt: skip
         return failed + [f"model '{servable.name}': {servable.reason}" for servable in self if not servable.ready]
 
     def index(self) -> list[RepositoryIndexItem]:
-        """Every version that is loaded, is loading or failed to load, with its state and reason."""
-        rows = {key: RepositoryIndexItem(*key, ModelState.UNAVAILABLE, reason) for key, reason in self._failed.items()}
-        for servable in (*self._loading.values(), *self):  # what serves hides what is to replace it
-            rows[servable.name, servable.version] = RepositoryIndexItem(
-                servable.name, servable.version, servable.state, servable.reason
-            )
+        """Every version that is loaded, is loading or leaving, was unloaded or failed to load, with state and reason.
+
+        One that serves although its reload failed is READY, and its reason says why that failed.
+        """
+        gone = [(name, version, UNLOADED) for name, versions in self._unloaded.items() for version in versions]
+        gone += [(name, version, reason) for (name, version), reason in self._failed.items()]
+        rows = {
+            (name, version): RepositoryIndexItem(name, version, ModelState.UNAVAILABLE, reason)
+            for name, version, reason in gone
+        }
+        for servable in (*self._leaving.values(), *self._loading.values(), *self):  # what serves hides what is to come
+            key = (servable.name, servable.version)
+            row = RepositoryIndexItem(*key, servable.state, servable.reason)
+            serves = row.state is ModelState.READY
+            rows[key] = replace(row, reason=row.reason or self._failed.get(key, "")) if serves else row
         return list(rows.values())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..errors import InvalidArgumentError
 from ..settings import Environment, ModelSettings, model_settings_from_environment, process_environment
-from .layout import BareOnnxLayout, Findings, Folder, Layout, MLServerLayout, Problem, bare_onnx, is_onnx
+from .layout import ONNX_FILE, BareOnnxLayout, Findings, Folder, Layout, MLServerLayout, Problem, bare_onnx, is_onnx
 from .repository import ModelRepository, Scan
 from .triton_layout import TritonLayout
 
@@ -40,14 +40,21 @@ class FileModelRepository(ModelRepository):
 
     async def scan(self) -> Scan:
         findings = await self._look()
-        return Scan([settings for settings, _ in findings.models], [problem.message for problem in findings.problems])
+        places: dict[str, tuple[Path, ...]] = {}
+        for settings, path in findings.models:
+            places[settings.name] = (*places.get(settings.name, ()), _place(path))
+        return Scan(
+            [settings for settings, _ in findings.models],
+            [problem.message for problem in findings.problems],
+            {name: problem.message for problem in findings.problems for name in problem.names},
+            places,
+        )
 
     async def find(self, name: str) -> list[ModelSettings]:
-        findings = await self._look()
-        for problem in findings.problems:
-            if name in problem.names:
-                raise InvalidArgumentError(f"failed to load '{name}': {problem.message}")
-        return [settings for settings, _ in findings.models if settings.name == name]
+        return (await self.scan()).of(name)
+
+    async def look(self, name: str) -> Scan:
+        return await self.scan()
 
     async def _look(self) -> Findings:
         findings = await asyncio.to_thread(self._read)
@@ -143,6 +150,11 @@ class _Walk:
         if first:
             raise InvalidArgumentError(message) from error
         self._findings.warnings.append(message)
+
+
+def _place(path: Path) -> Path:
+    """What is watched for changes of the model that ``path`` describes: its folder, but of a bare file the file."""
+    return path if path.is_dir() or (is_onnx(path.name) and path.name != ONNX_FILE) else path.parent
 
 
 def _identity(path: Path) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from ..settings.json_file import read_json_object
 from ..settings.model_file import MODEL_SETTINGS_FILE, make_model_settings
 
 ONNX_SUFFIX = ".onnx"
-_ONNX_FILE = "model.onnx"
+ONNX_FILE = "model.onnx"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +109,13 @@ class BareOnnxLayout(Layout):
 
     @staticmethod
     def _models(folder: Folder) -> Iterator[tuple[str, str, str]]:
-        if _ONNX_FILE not in folder.files:
+        if ONNX_FILE not in folder.files:
             for file in filter(is_onnx, folder.files):
                 yield file[: -len(ONNX_SUFFIX)], "", file
         elif folder.path.name.isdigit():
-            yield folder.path.parent.name, folder.path.name, _ONNX_FILE
+            yield folder.path.parent.name, folder.path.name, ONNX_FILE
         else:
-            yield folder.path.name, "", _ONNX_FILE
+            yield folder.path.name, "", ONNX_FILE
 
 
 def is_onnx(file: str) -> bool:

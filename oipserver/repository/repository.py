@@ -3,17 +3,48 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from ..errors import InvalidArgumentError
 from ..settings import ModelSettings
 
 
 @dataclass(slots=True)
 class Scan:
-    """One look at a repository: ``models`` found, and one line for each ``problem`` met on the way."""
+    """One look at a repository: ``models`` found, and one line for each ``problem`` met on the way.
+
+    ``broken`` has the problem of each model that has one, by every name it may have; ``places`` the files and folders
+    that each model is made of, by name, where it is made of such.
+    """
 
     models: list[ModelSettings] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    broken: dict[str, str] = field(default_factory=dict)
+    places: dict[str, tuple[Path, ...]] = field(default_factory=dict)
+
+    def names(self) -> list[str]:
+        """The models found, each name once, in order."""
+        return list(dict.fromkeys(model.name for model in self.models))
+
+    def of(self, name: str) -> list[ModelSettings]:
+        """Every version of one model; empty where there is none. Raises InvalidArgumentError where it is broken."""
+        if name in self.broken:
+            raise InvalidArgumentError(f"failed to load '{name}': {self.broken[name]}")
+        return [model for model in self.models if model.name == name]
+
+    def only(self, names: Iterable[str]) -> Scan:
+        """What was found of ``names``; those that were not are problems."""
+        wanted = dict.fromkeys(names)
+        found = {model.name for model in self.models}
+        broken = {
+            name: self.broken.get(name, f"model '{name}' is to be loaded but not in the repository")
+            for name in wanted
+            if name in self.broken or name not in found
+        }
+        models = [model for model in self.models if model.name in wanted and model.name not in broken]
+        return Scan(models, list(dict.fromkeys(broken.values())), broken, self.places)
 
 
 class ModelRepository(ABC):
@@ -26,3 +57,7 @@ class ModelRepository(ABC):
     @abstractmethod
     async def find(self, name: str) -> list[ModelSettings]:
         """Every version of one model; empty where there is none. Raises InvalidArgumentError where it is broken."""
+
+    async def look(self, name: str) -> Scan:
+        """Look at one model as it is now; others may be in the answer too. Raises as ``find`` does or tells it."""
+        return Scan(await self.find(name))

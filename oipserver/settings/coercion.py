@@ -68,6 +68,12 @@ def parse_text(annotation: object, text: str, where: str) -> object:
     return text if str in kinds else known_word(annotation, stripped)
 
 
+def parse_list(text: str, where: str) -> list[str]:
+    """The words of a list, written as for ``parse_text``. Raises InvalidArgumentError naming ``where`` it came from."""
+    words = parse_text(list[str], text, where)
+    return [str(word) for word in words] if isinstance(words, list) else []
+
+
 def known_word(annotation: object, value: object) -> object:
     """``value``, written as the choice of a field that it is but for upper and lower case."""
     if isinstance(value, str):

@@ -16,7 +16,6 @@ SERVER: dict[str, str] = {
     "_custom_metrics_server_settings": "the metrics server is set by this server's own settings",
     "_custom_grpc_server_settings": "the gRPC server is set by this server's own settings",
     "access_log": "access logs come with debug",
-    "strict_readiness": "this server is ready when every model is",
     "empty_registry_readiness": "this server is ready when every model is",
     "model_operation_timeout": "set model_load_timeout",
 }

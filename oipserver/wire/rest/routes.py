@@ -1,4 +1,4 @@
-"""Health, metadata and model control: what the planes say, as JSON."""
+"""Health and metadata: what the data plane says, as JSON."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import orjson
 from fastapi import FastAPI, Request
 from starlette.responses import Response
 
-from ...errors import InvalidArgumentError, UnavailableError, UnsupportedError
-from ...plane import ControlPlane, DataPlane
+from ...errors import InvalidArgumentError, UnavailableError
+from ...plane import DataPlane
 from ...protocol import ModelMetadata, TensorMetadata
 from ...protocol.json_text import parse_json
-from ...settings import Settings
 from ..names import check_model_name
 from .client import ClientLeftError, read_body
 
@@ -90,42 +89,6 @@ def _tensor(tensor: TensorMetadata) -> dict[str, Any]:
     if tensor.parameters:
         told["parameters"] = tensor.parameters
     return told
-
-
-def add_control_routes(app: FastAPI, plane: ControlPlane, settings: Settings) -> None:
-    """The model repository extension."""
-
-    async def index(request: Request) -> Response:
-        wanted = (await read_document(request, settings.http_max_body_bytes)).get("ready")
-        if wanted is not None and not isinstance(wanted, bool):
-            raise InvalidArgumentError("Unable to parse 'ready': expected a boolean")
-        rows = await plane.index(ready=bool(wanted))
-        return json_response(
-            [{"name": row.name, "version": row.version, "state": row.state.value, "reason": row.reason} for row in rows]
-        )
-
-    async def load(model_name: str, request: Request) -> Response:
-        check_model_name(model_name)
-        parameters = (await read_document(request, settings.http_max_body_bytes)).get("parameters")
-        if isinstance(parameters, dict) and parameters:
-            raise UnsupportedError(
-                f"failed to load '{model_name}': load parameters ({', '.join(parameters)}) are not supported"
-            )
-        await plane.load(model_name)
-        return Response()
-
-    async def unload(model_name: str, request: Request) -> Response:
-        check_model_name(model_name)
-        await read_document(request, settings.http_max_body_bytes)
-        await plane.unload(model_name)
-        return Response()
-
-    for path, endpoint in (
-        ("index", index),
-        ("models/{model_name}/load", load),
-        ("models/{model_name}/unload", unload),
-    ):
-        app.add_api_route(f"/v2/repository/{path}", endpoint, methods=["POST"], include_in_schema=False)
 
 
 async def read_document(request: Request, limit: int) -> dict[str, Any]:

@@ -35,6 +35,7 @@ def test_kserves_dialect_has_the_name_in_the_first_field(call: Callable[..., Any
 
 
 TEXT = pb.ModelRepositoryParameter(string_param="x")
+DATA = pb.ModelRepositoryParameter(bytes_param=b"x")
 
 
 @pytest.mark.parametrize(
@@ -47,13 +48,36 @@ TEXT = pb.ModelRepositoryParameter(string_param="x")
             "UNIMPLEMENTED",
             "'repository_name' specification is not supported",
         ),
-        ("RepositoryModelLoad", pb.RepositoryModelLoadRequest(model_name="../x"), "NOT_FOUND", "is not found"),
-        ("RepositoryModelLoad", pb.RepositoryModelLoadRequest(), "NOT_FOUND", "is not found"),
+        (
+            "RepositoryModelLoad",
+            pb.RepositoryModelLoadRequest(model_name="../x"),
+            "INVALID_ARGUMENT",
+            "invalid model name '../x', model name must not contain path traversal characters",
+        ),
+        ("RepositoryModelLoad", pb.RepositoryModelLoadRequest(), "INVALID_ARGUMENT", "Model name cannot be empty."),
         (
             "RepositoryModelLoad",
             pb.RepositoryModelLoadRequest(model_name="add", parameters={"config": TEXT}),
-            "UNIMPLEMENTED",
-            "load parameter 'config' is not supported",
+            "INVALID_ARGUMENT",
+            "failed to load 'add', failed to poll from model repository: 'config' is not JSON",
+        ),
+        (
+            "RepositoryModelLoad",
+            pb.RepositoryModelLoadRequest(model_name="add", parameters={"config": DATA}),
+            "INVALID_ARGUMENT",
+            "invalid value type for load parameter 'config', expected string_param.",
+        ),
+        (
+            "RepositoryModelLoad",
+            pb.RepositoryModelLoadRequest(model_name="add", parameters={"file:1/x": TEXT}),
+            "INVALID_ARGUMENT",
+            "invalid value type for load parameter 'file:1/x', expected bytes_param.",
+        ),
+        (
+            "RepositoryModelLoad",
+            pb.RepositoryModelLoadRequest(model_name="add", parameters={"file:../x": DATA}),
+            "INVALID_ARGUMENT",
+            "Invalid file parameter 'file:../x' must stay within model directory.",
         ),
         (
             "RepositoryModelLoad",

@@ -1,0 +1,220 @@
+"""What each loaded model was made from: loads what changed, in order of what needs what; knows no client's rights."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from weakref import WeakValueDictionary
+
+from ...errors import (
+    InternalError,
+    InvalidArgumentError,
+    NotFoundError,
+    OIPError,
+    ResourceExhaustedError,
+    UnsupportedError,
+)
+from ...registry import ModelRegistry, VersionsFailedError
+from ...repository import ModelRepository, Overlay, Overlays, Overrides, Scan, fingerprint
+from ...settings import ModelSettings
+from .members import MembersMissingError, members
+
+
+class CannotPollError(InvalidArgumentError):
+    """The repository, or what a client sent, makes no model of this name."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(f"failed to load '{name}', failed to poll from model repository: {why}")
+
+
+class UnknownModelError(NotFoundError):
+    """The model is nowhere."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"failed to load '{name}', failed to poll from model repository: no such model there")
+
+
+@dataclass(slots=True)
+class Origin:
+    """What a loaded model was made from: the repository as it was, and what a client overrode.
+
+    ``config`` is the configuration that a client gave, ``uploaded`` tells that the files are a client's, ``implied``
+    that nobody asked for the model but an ensemble that it is a member of.
+    """
+
+    fingerprint: str
+    models: list[ModelSettings]
+    implied: bool
+    overlay: Overlay | None = None
+    config: str | None = None
+    uploaded: bool = False
+
+
+class Loader:
+    """Loads and unloads models of a repository, each name's one after the other."""
+
+    def __init__(self, registry: ModelRegistry, repository: ModelRepository, overlays: Overlays) -> None:
+        self._registry = registry
+        self._repository = repository
+        self._overlays = overlays
+        self._origins: dict[str, Origin] = {}
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def load(
+        self, name: str, overrides: Overrides | None = None, *, scan: Scan | None = None, again: bool = False
+    ) -> None:
+        """Load ``name`` as ``scan`` found it, or as it is now, with ``overrides``, and first what it is made of.
+
+        A model that is loaded and has not changed stays as it is, unless ``again``. Raises OIPError: whatever served
+        before goes on serving.
+        """
+        await self._load(name, overrides, scan, again=again, above=())
+
+    async def unload(self, name: str, *, with_members: bool = False) -> None:
+        """Unload ``name``; of an ensemble's members, also those that were loaded for it alone where ``with_members``.
+
+        Raises NotFoundError where it is not loaded.
+        """
+        async with self._lock(name):
+            origin = self._origins.pop(name, None)
+            await self._registry.unload(name)
+            if origin is not None and origin.overlay is not None:
+                await self._overlays.remove(origin.overlay)
+        for member in members(origin.models) if origin is not None and with_members else ():
+            kept = self._origins.get(member)
+            needed = any(member in members(other.models) for other in self._origins.values())
+            if kept is not None and kept.implied and not needed:
+                await self.unload(member, with_members=True)
+
+    async def close(self) -> None:
+        """Unload everything, and delete what was uploaded."""
+        await self._registry.close()
+        await self._overlays.close()
+
+    def _lock(self, name: str) -> asyncio.Lock:
+        return self._locks.setdefault(name, asyncio.Lock())
+
+    async def _load(
+        self, name: str, overrides: Overrides | None, scan: Scan | None, *, again: bool, above: tuple[str, ...]
+    ) -> None:
+        if name in above:
+            raise InternalError(f"circular dependency between ensembles: {' -> '.join((*above, name))}")
+        try:
+            await self._load_alone(name, overrides, scan, again=again, implied=bool(above))
+        except MembersMissingError as missing:
+            # Not under the lock of ``name``: two ensembles that need each other would wait for each other.
+            for member in missing.names:
+                await self._load_member(name, member, above)
+            await self._load_alone(name, overrides, scan, again=again, implied=bool(above), with_members=True)
+
+    async def _load_member(self, ensemble: str, member: str, above: tuple[str, ...]) -> None:
+        try:
+            await self._load(member, None, None, again=False, above=(*above, ensemble))
+        except OIPError as error:
+            raise InvalidArgumentError(
+                f"ensemble '{ensemble}' depends on '{member}' which has no loaded version. "
+                f"Model '{member}' loading failed with error: {error.message}"
+            ) from error
+
+    async def _load_alone(
+        self,
+        name: str,
+        overrides: Overrides | None,
+        scan: Scan | None,
+        *,
+        again: bool,
+        implied: bool,
+        with_members: bool = False,
+    ) -> None:
+        async with self._lock(name):
+            scan = scan or await self._look(name)
+            mark = await fingerprint_of(scan, name)
+            before = self._origins.get(name) if self._registry.versions(name) else None
+            unchanged = before is not None and before.fingerprint == mark
+            if before is not None and unchanged and not before.uploaded and before.config and overrides is None:
+                overrides = Overrides(before.config)  # what a client gave stays until the files change
+            if before is not None and not again and unchanged and _same(before, overrides) and self._ready(name):
+                before.implied = before.implied and implied
+                return
+            origin = await self._origin(name, overrides, scan, mark, implied=implied)
+            try:
+                needed = [] if with_members else members(origin.models)
+                if missing := [member for member in needed if not self._registry.versions(member)]:
+                    raise MembersMissingError(missing)
+                with _explained(name):
+                    await self._registry.load(name, origin.models)
+            except BaseException:
+                await self._drop(origin)
+                raise
+            old, self._origins[name] = self._origins.get(name), origin
+            await self._drop(old)
+
+    async def _origin(self, name: str, overrides: Overrides | None, scan: Scan, mark: str, *, implied: bool) -> Origin:
+        """What to load: as the repository has it, or with ``overrides`` written over it. Raises OIPError."""
+        if overrides is None:
+            if name in scan.broken:
+                raise CannotPollError(name, scan.broken[name])
+            if not (models := scan.of(name)):
+                raise UnknownModelError(name)
+            return Origin(mark, models, implied)
+        if overrides.config is None and not overrides.describes:
+            raise CannotPollError(name, "files are overridden without 'config' to say what they are")
+        if not overrides.files and name not in scan.names():
+            raise UnknownModelError(name)
+        try:
+            overlay = await self._overlays.make(name, overrides, scan)
+        except (ResourceExhaustedError, UnsupportedError):
+            raise
+        except OIPError as error:
+            if error.message.startswith("Invalid file parameter"):
+                raise
+            raise CannotPollError(name, error.message) from error
+        if not overlay.models:
+            await self._overlays.remove(overlay)
+            raise CannotPollError(name, "no version is available")
+        return Origin(mark, overlay.models, implied, overlay, overrides.config, bool(overrides.files))
+
+    async def _look(self, name: str) -> Scan:
+        try:
+            return await self._repository.look(name)
+        except InvalidArgumentError as error:
+            raise CannotPollError(name, error.message) from error
+
+    async def _drop(self, origin: Origin | None) -> None:
+        if origin is not None and origin.overlay is not None:
+            await self._overlays.remove(origin.overlay)
+
+    def _ready(self, name: str) -> bool:
+        return all(servable.ready for servable in self._registry.versions(name))
+
+
+def _same(before: Origin, overrides: Overrides | None) -> bool:
+    """Whether ``overrides`` ask for what ``before`` already is, as far as a client has a say in it."""
+    if before.uploaded or (overrides is not None and overrides.files):
+        return False
+    return before.config == (overrides.config if overrides is not None else None)
+
+
+async def fingerprint_of(scan: Scan, name: str) -> str:
+    """The fingerprint of one model of ``scan``; what a broken model has instead is why it is broken."""
+    if name in scan.broken:
+        return f"broken: {scan.broken[name]}"
+    others = frozenset(place for other, places in scan.places.items() if other != name for place in places)
+    models = [model for model in scan.models if model.name == name]
+    return await asyncio.to_thread(fingerprint, models, scan.places.get(name, ()), others)
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Tell a failure of versions as Triton does, whose clients look for its words."""
+    try:
+        yield
+    except VersionsFailedError as failed:
+        reasons = [
+            (f"version {version} is at UNAVAILABLE state: " if version else "")
+            + f"{error.code.value.replace('_', ' ').capitalize()}: {error.message};"
+            for version, error in failed.failures.items()
+        ]
+        raise InvalidArgumentError(f"load failed for model '{name}': {' '.join(reasons)}") from failed
