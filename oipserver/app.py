@@ -31,7 +31,7 @@ from .plane import (
 from .plane.extensions.shared_memory import RegionPlane, RegionTable, open_cuda
 from .protocol import ModelState, ServerMetadata
 from .registry import ModelRegistry, ServableBuilder
-from .repository import FileModelRepository, Overlays, Scan, model_repository
+from .repository import Overlays, Scan, model_repository, models_below
 from .runtime import mlserver_alias
 from .settings import ModelSettings, Settings
 from .telemetry.metrics import Metrics
@@ -39,6 +39,7 @@ from .telemetry.tracing import Tracing
 from .wire.grpc import GrpcServer
 from .wire.metrics import MetricsServer
 from .wire.rest import RestServer
+from .wire.tls import metrics_files, rest_files
 
 _log = logging.getLogger(__name__)
 
@@ -102,6 +103,8 @@ class StartReport:
     metrics_port: int | None
     models: list[ModelRow] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    rest_scheme: str = "http"
+    metrics_scheme: str = "http"
 
 
 class Server:
@@ -131,7 +134,7 @@ class Server:
         self._tracing = Tracing(address, settings.server_name, version) if address else None
         data = self._data_plane(metadata, cache)
         data.offer_regions(RegionPlane(data, self._regions))
-        overlays = Overlays(FileModelRepository, settings.max_uploaded_bytes)
+        overlays = Overlays(lambda folder: models_below(settings, folder), settings.max_uploaded_bytes)
         control = ControlPlane(self._registry, self._repository, settings.model_control_mode, overlays)
         calls.connect(self._registry, data, control)
         self._trace = TraceControl(data, settings)
@@ -197,7 +200,14 @@ class Server:
         gc.collect()
         gc.freeze()
         return StartReport(
-            self._settings.host, http_port, grpc_port, metrics_port, self._rows(), [*scan.problems, *failures]
+            self._settings.host,
+            http_port,
+            grpc_port,
+            metrics_port,
+            self._rows(),
+            [*scan.problems, *failures],
+            "https" if rest_files(self._settings) else "http",
+            "https" if metrics_files(self._settings) else "http",
         )
 
     async def _wanted(self) -> Scan:

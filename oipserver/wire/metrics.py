@@ -12,6 +12,7 @@ from uvicorn.server import ServerState
 
 from ..settings import Settings
 from .address import bind
+from .tls import GOODBYE_SECONDS, HANDSHAKE_SECONDS, Certificates, metrics_files
 
 Page = Callable[[str], tuple[bytes, str]]
 
@@ -30,7 +31,9 @@ class MetricsServer:
         self._server: asyncio.Server | None = None
 
     async def start(self) -> int:
-        """Listen, and return the port that was bound. Raises OIPError where the address cannot be had."""
+        """Listen, and return the port that was bound. Raises OIPError where the address or a certificate cannot be."""
+        files = metrics_files(self._settings)
+        certificates = Certificates(files) if files else None
         listener = bind(self._settings.host, self._settings.metrics_port, "metrics_port")
         config = Config(
             self._app,
@@ -46,7 +49,11 @@ class MetricsServer:
         config.load()
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: HttpToolsProtocol(config=config, server_state=self._state, app_state={}), sock=listener
+            lambda: HttpToolsProtocol(config=config, server_state=self._state, app_state={}),
+            sock=listener,
+            ssl=certificates.context if certificates else None,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS if certificates else None,
+            ssl_shutdown_timeout=GOODBYE_SECONDS if certificates else None,
         )
         port: int = listener.getsockname()[1]
         return port

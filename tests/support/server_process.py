@@ -100,9 +100,9 @@ class ServerProcess:
         """Wait for the start-up report, and learn the ports from it."""
         found = self.wait_for_output(r"/v2/docs")
         assert found
-        self.http = self._address(r"REST\s+http://(\S+?:\d+)")
+        self.http = self._address(r"REST\s+https?://(\S+?:\d+)")
         self.grpc = self._address(r"gRPC\s+(?:grpc://|http://)?(\S+?:\d+)")
-        self.metrics = self._address(r"[Mm]etrics\s+http://(\S+?:\d+)")
+        self.metrics = self._address(r"[Mm]etrics\s+https?://(\S+?:\d+)")
 
     def _address(self, pattern: str) -> str:
         found = re.search(pattern, self.output)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import grpc
 from google.protobuf.descriptor_pool import DescriptorPool
@@ -22,18 +21,18 @@ from .handlers import (
     CallGroup,
     HealthCalls,
     InferHandler,
-    ModelConfigurationCalls,
     LoggingCalls,
+    ModelConfigurationCalls,
     RepositoryCalls,
     SharedMemoryCalls,
     StatisticsCalls,
     TraceCalls,
 )
 from .stream import StreamSession
+from .transport import channel_options, credentials
 
 SERVICE = "inference.GRPCInferenceService"
 
-_UNLIMITED = -1
 _QUICK_THREADS = 2
 # Watchers of the health service learn of a change this many seconds late at most.
 _HEALTH_INTERVAL = 1.0
@@ -69,11 +68,12 @@ class GrpcServer:
         self._watch: asyncio.Task[None] | None = None
 
     async def start(self) -> int:
-        """Listen, and return the port that was bound. Raises OIPError where the address cannot be had."""
+        """Listen, and return the port that was bound. Raises OIPError where the address or a certificate cannot be."""
         settings = self._settings
         loop = asyncio.get_running_loop()
+        tls = credentials(settings)
         _require_free(settings.host, settings.grpc_port)
-        server = grpc.server(self._threads, options=_options(settings.grpc_max_message_length))
+        server = grpc.server(self._threads, options=channel_options(settings))
         self._dispatcher = Dispatcher(SERVICE, loop, self._quick, self._observer)
         server.add_registered_method_handlers(SERVICE, self._methods(self._dispatcher))
         self._health = health.HealthServicer(lambda: self._ready_from_thread(loop), (SERVICE,))
@@ -81,7 +81,8 @@ class GrpcServer:
         _add_reflection(server)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         try:
-            port: int = server.add_insecure_port(f"{host}:{settings.grpc_port}")
+            address = f"{host}:{settings.grpc_port}"
+            port: int = server.add_secure_port(address, tls) if tls else server.add_insecure_port(address)
         except RuntimeError:
             raise cannot_listen(settings.host, settings.grpc_port, "grpc_port", "the address cannot be used") from None
         server.start()
@@ -107,8 +108,8 @@ class GrpcServer:
         groups: tuple[CallGroup, ...] = (
             HealthCalls(self._data),
             RepositoryCalls(self._control),
-            StatisticsCalls(self._data),
             ModelConfigurationCalls(self._data),
+            StatisticsCalls(self._data),
             SharedMemoryCalls(self._data),
             LoggingCalls(),
         )
@@ -142,17 +143,6 @@ class GrpcServer:
             if ready != servicer.told:
                 await asyncio.to_thread(servicer.tell, ready)
             await asyncio.sleep(_HEALTH_INTERVAL)
-
-
-def _options(max_message_length: int | None) -> list[tuple[str, Any]]:
-    # Keep-alive is left to gRPC's defaults for servers: pings after two idle hours, at most one each five minutes
-    # accepted from a client without calls.
-    limit = max_message_length or _UNLIMITED
-    return [
-        ("grpc.max_receive_message_length", limit),
-        ("grpc.max_send_message_length", limit),
-        ("grpc.so_reuseport", 0),  # otherwise a second server on the port would take half of the connections
-    ]
 
 
 def _add_reflection(server: grpc.Server) -> None:

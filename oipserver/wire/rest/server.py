@@ -12,6 +12,7 @@ from uvicorn.server import ServerState
 from ...plane import ControlPlane, DataPlane, TraceControl
 from ...settings import Settings
 from ..address import BACKLOG, bind
+from ..tls import GOODBYE_SECONDS, HANDSHAKE_SECONDS, Certificates, rest_files
 from .app import create_app
 from .connection import RestConnection
 from .cors import CrossOrigin
@@ -60,8 +61,10 @@ class RestServer:
         )
 
     async def start(self) -> int:
-        """Listen, and return the port that was bound. Raises OIPError where the address cannot be had."""
+        """Listen, and return the port that was bound. Raises OIPError where the address or a certificate cannot be."""
         settings = self._settings
+        files = rest_files(settings)
+        certificates = Certificates(files) if files else None
         listener = bind(settings.host, settings.http_port, "http_port")
         config = Config(
             self.app,
@@ -80,7 +83,14 @@ class RestServer:
         def connection() -> RestConnection:
             return RestConnection(config, state, door, loop, self._gone.set)
 
-        self._server = await loop.create_server(connection, sock=listener, backlog=BACKLOG)
+        self._server = await loop.create_server(
+            connection,
+            sock=listener,
+            backlog=BACKLOG,
+            ssl=certificates.context if certificates else None,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS if certificates else None,
+            ssl_shutdown_timeout=GOODBYE_SECONDS if certificates else None,
+        )
         port: int = listener.getsockname()[1]
         return port
 
