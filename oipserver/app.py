@@ -48,6 +48,7 @@ _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 #: Extensions of the protocol that are truly there; an extension's own package adds its name when it lands.
 EXTENSIONS = (
     "binary_tensor_data",
+    "classification",
     "logging",
     "model_configuration",
     "model_repository",
