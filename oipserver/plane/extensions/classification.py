@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -63,17 +64,19 @@ def _classified(tensor: Tensor, wanted: int, batched: bool, labels: Sequence[str
             f"'{tensor.name}')"
         )
     array = float32_from_bf16(tensor.array) if tensor.datatype == "BF16" else tensor.array
-    rows = array.reshape(array.shape[0] if batched else 1, -1) if array.size else np.empty((0, 0))
-    count = min(wanted, rows.shape[1])
-    if len(rows) * count > MAX_ELEMENTS:
+    height = tensor.shape[0] if batched else 1
+    width = prod(tensor.shape[1:]) if batched else array.size
+    rows, count = array.reshape(height, width), min(wanted, width)
+    if height * count > MAX_ELEMENTS:
         raise InvalidArgumentError(
-            f"classification output tensor too large: output '{tensor.name}' would have {len(rows) * count} elements, "
+            f"classification output tensor too large: output '{tensor.name}' would have {height * count} elements, "
             f"at most {MAX_ELEMENTS} are allowed"
         )
     written = "{:f}:{}" if datatype.kind == "float" else "{}:{}"
-    shape = (tensor.shape[0], count) if batched else (count,)
-    result = np.empty(len(rows) * count, dtype=object)
-    result[:] = [text for row in rows for text in _row(row, count, written, labels)]
+    shape = (height, count) if batched else (count,)
+    result = np.empty(height * count, dtype=object)
+    if count:
+        result[:] = [text for row in rows for text in _row(row, count, written, labels)]
     return Tensor(tensor.name, "BYTES", shape, array=result.reshape(shape), parameters=tensor.parameters, text=True)
 
 
