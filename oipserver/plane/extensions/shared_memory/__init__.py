@@ -6,6 +6,6 @@ from .cuda import CudaDriver, CudaRegion, open_cuda
 from .inference import RegionPlane
 from .region import Region
 from .system import SystemRegion
-from .table import RegionTable
+from .table import Held, RegionTable
 
-__all__ = ["CudaDriver", "CudaRegion", "Region", "RegionPlane", "RegionTable", "SystemRegion", "open_cuda"]
+__all__ = ["CudaDriver", "CudaRegion", "Held", "Region", "RegionPlane", "RegionTable", "SystemRegion", "open_cuda"]

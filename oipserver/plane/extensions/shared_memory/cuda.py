@@ -138,6 +138,8 @@ class CudaRegion(Region):
         self.device_id = device_id
         self._driver = driver
         try:
+            if not 0 <= device_id < driver.devices:  # beyond 32 bits, the driver would be asked for another one
+                raise self._refused(f"there is no GPU number {device_id}, they are 0 to {driver.devices - 1}")
             self._context, self._device = driver.retain(device_id)
             try:
                 self._address = self._opened(handle)
