@@ -56,7 +56,7 @@ def call_name(name: str, version: str) -> str:
 
 
 def below(parent: InferRequest | None, request: InferRequest, caller: str) -> InferRequest:
-    """``request``, made by the model ``caller`` while it executes ``parent``: it inherits the deadline and the trace."""
+    """``request``, made by the model ``caller`` while it executes ``parent``, with its deadline and trace."""
     if parent is None:
         request.path = (caller,)
         return request
@@ -105,7 +105,7 @@ class Peer:
         self._peers = peers
 
     @overload
-    async def infer(self, payload: InferenceRequest, *, timeout: float | None = None) -> InferenceResponse: ...
+    async def infer(self, payload: InferenceRequest, *, within: float | None = None) -> InferenceResponse: ...
 
     @overload
     async def infer(
@@ -114,7 +114,7 @@ class Peer:
         *,
         outputs: Sequence[str] = (),
         parameters: Parameters | None = None,
-        timeout: float | None = None,
+        within: float | None = None,
         **arrays: np.ndarray[Any, Any] | Tensor,
     ) -> Answer: ...
 
@@ -124,17 +124,17 @@ class Peer:
         *,
         outputs: Sequence[str] = (),
         parameters: Parameters | None = None,
-        timeout: float | None = None,
+        within: float | None = None,
         **arrays: np.ndarray[Any, Any] | Tensor,
     ) -> InferenceResponse | Answer:
         """Have the model answer once: an ``InferenceRequest`` with an ``InferenceResponse``, tensors or arrays by name
         with an ``Answer``.
 
-        No ``outputs`` means all. ``timeout`` is in seconds; the caller's own deadline holds anyway. Raises OIPError:
+        No ``outputs`` means all. ``within`` is in seconds; the caller's own deadline holds anyway. Raises OIPError:
         the model's own errors as they are, NotFoundError for an unknown one, InternalError for a model that would call
         itself, however many are between.
         """
-        request = self._request(payload, outputs, parameters, timeout, arrays)
+        request = self._request(payload, outputs, parameters, within, arrays)
         response = await self._peers.caller.infer(request)
         return response_to_public(response) if isinstance(payload, InferenceRequest) else Answer(response)
 
@@ -144,11 +144,11 @@ class Peer:
         *,
         outputs: Sequence[str] = (),
         parameters: Parameters | None = None,
-        timeout: float | None = None,
+        within: float | None = None,
         **arrays: np.ndarray[Any, Any] | Tensor,
     ) -> AsyncGenerator[Answer, None]:
         """The model's answers, as they come; see ``infer``. Close it where not all of them are wanted."""
-        request = self._request(payload, outputs, parameters, timeout, arrays)
+        request = self._request(payload, outputs, parameters, within, arrays)
         async with aclosing(self._peers.caller.stream(request)) as responses:
             async for response in responses:
                 yield Answer(response)
@@ -162,7 +162,7 @@ class Peer:
         payload: InferenceRequest | Inputs | None,
         outputs: Sequence[str],
         parameters: Parameters | None,
-        timeout: float | None,
+        within: float | None,
         arrays: Mapping[str, np.ndarray[Any, Any] | Tensor],
     ) -> InferRequest:
         if isinstance(payload, InferenceRequest):
@@ -172,8 +172,8 @@ class Peer:
             tensors = [*_tensors(payload or {}), *_tensors(arrays)]
             request = InferRequest(self.name, tensors, outputs=wanted, parameters=dict(parameters or {}))
         request.model_version = self.version
-        if timeout is not None:
-            request.deadline = monotonic_ns() + int(timeout * 1e9)
+        if within is not None:
+            request.deadline = monotonic_ns() + int(within * 1e9)
         return below(executing.get(), request, self._peers.owner)
 
 

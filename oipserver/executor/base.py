@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from ..errors import OIPError, UnsupportedError
-from ..protocol import InferRequest, InferResponse
+from ..protocol import InferRequest, InferResponse, Pending
 from ..runtime import ModelFace
 from ..runtime.handlers import HandlerRequest, HandlerResponse
 
@@ -58,6 +58,15 @@ class Executor(ABC):
     @abstractmethod
     async def execute(self, request: InferRequest) -> InferResponse:
         """Run ``request``. The response's ``timings`` hold ``infer_start`` and ``infer_end``. Raises OIPError."""
+
+    @property
+    def posts(self) -> bool:
+        """Whether there is ``post``."""
+        return False
+
+    def post(self, request: InferRequest) -> Pending[InferResponse]:
+        """Run ``request`` as ``execute`` does, without a coroutine that waits. Raises OIPError where it cannot."""
+        raise NotImplementedError
 
     async def execute_all(self, requests: Sequence[InferRequest]) -> list[InferResponse | OIPError]:
         """Run ``requests`` as one execution of a model whose face ``lists``; each has an outcome of its own, in order.

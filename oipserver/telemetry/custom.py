@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
 from typing import Literal, NamedTuple, get_args
@@ -17,10 +17,14 @@ Kind = Literal["histogram", "counter", "gauge"]
 
 _KINDS: tuple[Kind, ...] = get_args(Kind)
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
 
 
 class MetricEvent(NamedTuple):
-    """One recorded value; plain data, so that it can cross from a worker to the server."""
+    """One recorded value; plain data, so that it can cross from a worker to the server.
+
+    ``labels`` are the metric's own, in place of the model's; ``buckets`` the bounds of a histogram that has its own.
+    """
 
     name: str
     kind: Kind
@@ -28,6 +32,8 @@ class MetricEvent(NamedTuple):
     value: float
     model: str
     version: str
+    labels: Mapping[str, str] | None = None
+    buckets: Sequence[float] | None = None
 
 
 Sink = Callable[[MetricEvent], None]
@@ -53,11 +59,13 @@ def emit(event: MetricEvent) -> None:
 
 @dataclass(frozen=True, slots=True)
 class CustomMetric:
-    """A declared metric. Values are labelled with the model whose code is running."""
+    """A declared metric. Values are labelled with the model whose code is running, unless it has ``labels``."""
 
     name: str
     kind: Kind
     description: str
+    labels: Mapping[str, str] | None = None
+    buckets: Sequence[float] | None = None
 
     def log(self, value: float) -> None:
         """Observe ``value`` (histogram), add it (counter) or set to it (gauge). Raises ValueError or TypeError."""
@@ -70,7 +78,7 @@ class CustomMetric:
         if isnan(number) and self.kind == "histogram":
             raise ValueError(f"metric '{self.name}': a histogram cannot hold NaN")
         model, version = current_model()
-        _sink(MetricEvent(self.name, self.kind, self.description, number, model, version))
+        _sink(MetricEvent(self.name, self.kind, self.description, number, model, version, self.labels, self.buckets))
 
 
 _declared: dict[str, CustomMetric] = {}
@@ -89,6 +97,27 @@ def register(name: str, description: str, kind: Kind = "histogram") -> CustomMet
     if metric.kind != kind:
         raise ValueError(f"metric '{name}' is already registered as a {metric.kind}, not a {kind}")
     return metric
+
+
+def declare(
+    name: str,
+    description: str,
+    kind: Kind,
+    labels: Mapping[str, str],
+    buckets: Sequence[float] | None = None,
+) -> CustomMetric:
+    """Like ``register``, for a metric with ``labels`` of its own (which may be none) and its own histogram bounds.
+
+    Raises ValueError as ``register`` does, and for a name or a label that Prometheus does not take.
+    """
+    register(name, description, kind)
+    for label in labels:
+        if not _LABEL.fullmatch(label):
+            raise ValueError(f"metric '{name}': {label!r} is no name of a label")
+    if buckets is not None and (list(buckets) != sorted(set(buckets)) or not buckets):
+        raise ValueError(f"metric '{name}': buckets must be ascending numbers, got {list(buckets)}")
+    own = {key: str(value) for key, value in labels.items()}
+    return CustomMetric(name, kind, description, own, None if buckets is None else [float(b) for b in buckets])
 
 
 def log(**metrics: float) -> None:

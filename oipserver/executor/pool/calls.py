@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...errors import OIPError
@@ -51,6 +51,9 @@ class Call(ABC):
     def answer(self, kind: int, meta: Any, inline: memoryview, half: Half, hold: Hold) -> bool:
         """Take a frame of the answer; True where it was the last. Raises FrameError where it makes no sense."""
 
+    def deliver(self) -> None:  # noqa: B027  # most have told all they had to in ``answer``
+        """Hand the answer over, once the last frame is dealt with: it may lead to the next call. Raises nothing."""
+
     @abstractmethod
     def fail(self, error: OIPError) -> None:
         """End the call with ``error``."""
@@ -69,16 +72,16 @@ class Call(ABC):
 class InferCall(Call):
     """A request with one answer."""
 
-    __slots__ = ("future", "request")
+    __slots__ = ("_response", "request", "tell")
 
     kind = Kind.INFER
 
-    def __init__(
-        self, id_: int, model: PoolModel, request: InferRequest, future: asyncio.Future[InferResponse]
-    ) -> None:
+    def __init__(self, id_: int, model: PoolModel, request: InferRequest) -> None:
         super().__init__(id_, model)
         self.request = request
-        self.future = future
+        #: Told the answer or the error, after this was submitted.
+        self.tell: Callable[[InferResponse | OIPError], None] | None = None
+        self._response: InferResponse | None = None
 
     @property
     def nested(self) -> bool:
@@ -93,15 +96,21 @@ class InferCall(Call):
     def answer(self, kind: int, meta: Any, inline: memoryview, half: Half, hold: Hold) -> bool:
         if kind != Kind.RESULT:
             raise FrameError(f"a frame of kind {kind} in answer to a request")
-        response, cost = messages.read_response(meta, inline, half, hold, self.request)
+        self._response, cost = messages.read_response(meta, inline, half, hold, self.request)
         self.model.observe(cost)
-        if not self.future.done():
-            self.future.set_result(response)
         return True
 
+    def deliver(self) -> None:
+        assert self._response is not None, "answer() comes first"
+        self._tell(self._response)
+
     def fail(self, error: OIPError) -> None:
-        if not self.future.done():
-            self.future.set_exception(error)
+        # Later: whoever is told may submit the next call, and workers that just died are not to be dealt with twice.
+        asyncio.get_running_loop().call_soon(self._tell, error)
+
+    def _tell(self, outcome: InferResponse | OIPError) -> None:
+        if self.tell is not None and not self.abandoned:
+            self.tell(outcome)
 
 
 class InferAllCall(Call):

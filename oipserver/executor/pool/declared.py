@@ -27,8 +27,7 @@ def environment_of(settings: ModelSettings) -> tuple[Path | None, Path | None]:
     configured = _configured(settings)
     if not configured:
         return None, None
-    folder = Path(settings.source).resolve().parent if settings.source else Path.cwd()
-    path = Path(configured.replace(_MODEL_FOLDER, str(folder)))
+    path = Path(configured.replace(_MODEL_FOLDER, str(settings.folder.resolve())))
     return (None, path) if path.is_dir() else (path, None)
 
 

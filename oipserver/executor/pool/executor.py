@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from ...errors import OIPError
-from ...protocol import InferRequest, InferResponse
+from ...protocol import InferRequest, InferResponse, Pending
 from ...runtime import ModelFace
 from ...runtime.handlers import HandlerRequest, HandlerResponse
 from ...settings import ModelSettings
@@ -17,6 +17,22 @@ from .model import PoolModel
 from .pool import Pool, new_model_key
 
 T = TypeVar("T")
+
+
+class PendingInfer(Pending[InferResponse]):
+    """A request on its way through the pool."""
+
+    __slots__ = ("_call", "_pool")
+
+    def __init__(self, pool: Pool, call: InferCall) -> None:
+        self._pool = pool
+        self._call = call
+
+    def then(self, tell: Callable[[InferResponse | OIPError], None]) -> None:
+        self._call.tell = tell
+
+    def cancel(self) -> None:
+        self._pool.abandon(self._call)
 
 
 class PoolExecutor(Executor):
@@ -73,10 +89,17 @@ class PoolExecutor(Executor):
         return "it is not loaded" if self._pool is None else self._pool.why_not(self._model)
 
     async def execute(self, request: InferRequest) -> InferResponse:
+        return await self.post(request)
+
+    @property
+    def posts(self) -> bool:
+        return True
+
+    def post(self, request: InferRequest) -> PendingInfer:
         pool = self._loaded
-        future: asyncio.Future[InferResponse] = asyncio.get_running_loop().create_future()
-        call = InferCall(pool.next_id(), self._model, request, future)
-        return await self._answer(pool, call, future)
+        call = InferCall(pool.next_id(), self._model, request)
+        pool.submit(call)
+        return PendingInfer(pool, call)
 
     async def execute_all(self, requests: Sequence[InferRequest]) -> list[InferResponse | OIPError]:
         pool = self._loaded

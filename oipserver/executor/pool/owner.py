@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from ...errors import OIPError
-from ...runtime import ModelFace
 from ...peers import Caller
+from ...runtime import ModelFace
 from .calls import Call
 
 if TYPE_CHECKING:

@@ -188,6 +188,8 @@ class RemoteWorker:
             last = call.answer(kind, meta, inline, self._memory.answers, self._answers.hold)
         if last:
             self._close_call(call, released=meta[0])
+            if not call.abandoned:
+                call.deliver()
 
     def _on_error(self, id_: int, meta: Any, _: memoryview) -> None:
         released, code, message, retry_after, status_code = meta
