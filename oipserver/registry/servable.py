@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from threading import Lock
 from time import monotonic_ns
 
@@ -80,6 +81,12 @@ class Servable:
             return self.settings.configuration
         rows = policy_of(self.settings, self._server).max_batch_size
         return described(self.settings, self.face.metadata, rows, decoupled=self.face.streams)
+
+    @property
+    def metric_tags(self) -> Mapping[str, str]:
+        """Labels that its configuration adds to its metrics."""
+        tags: Mapping[str, str] = (self.settings.configuration or {}).get("metric_tags", {})
+        return tags
 
     @property
     def in_flight(self) -> int:

@@ -19,6 +19,7 @@ from .custom_metrics import CustomMetrics
 from .model_metrics import ModelMetrics, ServedModel
 from .pool_metrics import PoolMetrics, WorkerPool
 from .server_metrics import GrpcMetrics, RestMetrics
+from .triton_metrics import TritonMetrics
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -42,6 +43,8 @@ class Metrics:
         self.custom = CustomMetrics(registry)
         for collector in (ModelMetrics(models), self.rest, self.grpc):
             registry.register(collector)
+        if settings.triton_metrics:
+            registry.register(TritonMetrics(models))
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 
 from prometheus_client.core import (
@@ -48,6 +48,10 @@ class ServedModel(Protocol):
     def ready(self) -> bool: ...
     @property
     def load_seconds(self) -> float: ...
+    @property
+    def metric_tags(self) -> Mapping[str, str]:
+        """Labels that its configuration adds to metrics in Triton's names."""
+        ...
 
 
 _Counter = tuple[str, str, Callable[[ServedModel], float]]

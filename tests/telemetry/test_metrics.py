@@ -36,6 +36,7 @@ class Model:
     in_flight: int = 0
     ready: bool = True
     load_seconds: float = 0.5
+    metric_tags: dict[str, str] = field(default_factory=dict)
 
 
 @pytest.fixture(autouse=True)

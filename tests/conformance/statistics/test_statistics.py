@@ -6,7 +6,6 @@ import asyncio
 import json
 import queue
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx

@@ -1,4 +1,4 @@
-"""The trace extension through Triton's clients: settings and their mistakes, and the files that traces are read from."""
+"""The trace extension through Triton's clients: settings, their mistakes, and the files that traces are read from."""
 
 from __future__ import annotations
 
