@@ -204,9 +204,7 @@ class Settings(BaseModel):
     triton_metrics: bool = Field(True, description="Tell metrics in Triton's names (nv_*) as well.")
     log_format: LogFormat = Field("default", description="How log lines tell the time: in local time, or ISO 8601 UTC.")
     trace_file: str = Field("", description="File that traces in Triton's form are written to; empty: no such traces.")
-    trace_level: list[TraceLevel] = Field(
-        default_factory=lambda: ["OFF"], description="What traces tell: TIMESTAMPS, TENSORS, or OFF."
-    )
+    trace_level: list[TraceLevel] = Field(["OFF"], description="What traces tell: TIMESTAMPS, TENSORS, or OFF.")
     trace_rate: int = Field(1000, ge=0, description="Every n-th request is traced; 0: none.")
     trace_count: int = Field(-1, ge=-1, description="Traces to be made in all; -1: no bound.")
     trace_log_frequency: int = Field(

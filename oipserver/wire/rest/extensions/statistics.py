@@ -23,9 +23,9 @@ def add_statistics_routes(app: FastAPI, plane: DataPlane) -> None:
     async def one(model_name: str, model_version: str = "") -> Response:
         return _answer(model_statistics(plane, check_model_name(model_name), model_version))
 
-    routes = {"/v2/models/stats": every, f"{MODEL}/stats": one, f"{VERSION}/stats": one}
-    for path, endpoint in routes.items():
-        app.add_api_route(path, endpoint, methods=["GET"], include_in_schema=False)
+    app.add_api_route("/v2/models/stats", every, methods=["GET"], include_in_schema=False)
+    for path in (MODEL, VERSION):
+        app.add_api_route(f"{path}/stats", one, methods=["GET"], include_in_schema=False)
 
 
 def _answer(reports: list[ModelReport]) -> Response:
