@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from oipserver import Tensor
 from oipserver.errors import InvalidArgumentError
 
 from .graph import Graph, GraphTensor
-from .providers import CPU
+from .names import CPU
 
 Array = np.ndarray[Any, Any]
 #: Computes the named outputs of the graph.
@@ -47,6 +48,25 @@ def execution_for(session: Any, graph: Graph, provider: str, run_options: Any) -
     if "BYTES" in datatypes:
         return TextExecution(session, run_options)
     return PlainExecution(session, run_options)
+
+
+class SpreadExecution:
+    """Several executions of one graph, each in a session of its own; every call goes to the one with the fewest."""
+
+    def __init__(self, executions: Sequence[Execution]) -> None:
+        self._executions = executions
+        self._busy = [0] * len(executions)
+        self._lock = Lock()
+
+    def __call__(self, names: list[str], inputs: Sequence[Tensor]) -> list[Array]:
+        with self._lock:
+            index = self._busy.index(min(self._busy))
+            self._busy[index] += 1
+        try:
+            return self._executions[index](names, inputs)
+        finally:
+            with self._lock:
+                self._busy[index] -= 1
 
 
 class PlainExecution:

@@ -11,7 +11,7 @@ from oipserver import MLModel, ModelSettings, Tensor
 from oipserver.errors import InvalidArgumentError
 from oipserver.types import MetadataModelResponse, MetadataTensor
 
-from .execution import Execution, execution_for
+from .execution import Execution, SpreadExecution, execution_for
 from .failures import run_failure
 from .graph import GraphTensor
 from .session import LoadedGraph, load_graph
@@ -52,7 +52,10 @@ class OnnxModel(MLModel):
         self.inputs = _described(loaded.graph.inputs, self.settings.inputs, self.name)
         self.outputs = _described(loaded.graph.outputs, self.settings.outputs, self.name)
         self._name_outputs(loaded.graph.outputs)
-        self._execution = execution_for(loaded.session, loaded.graph, loaded.provider, loaded.run_options)
+        executions = [
+            execution_for(session, loaded.graph, loaded.provider, loaded.run_options) for session in loaded.sessions
+        ]
+        self._execution = executions[0] if len(executions) == 1 else SpreadExecution(executions)
         self._loaded = loaded
         _log.info(
             "model '%s' runs on %s with %d intra-op thread(s) and %d instance(s)",
@@ -66,13 +69,18 @@ class OnnxModel(MLModel):
     def _name_outputs(self, outputs: Sequence[GraphTensor]) -> None:
         """Which names may be asked for, and what is given when none is.
 
-        ``predict`` stands for the first output where the graph has none of that name: clients of MLServer's ONNX
-        runtime ask for it, and get it when they ask for nothing.
+        A configuration in Triton's form says which of the graph's they are. Without one ``predict`` stands for the
+        first output where the graph has none of that name: clients of MLServer's ONNX runtime ask for it, and get it
+        when they ask for nothing.
         """
         self._datatypes = {tensor.name: tensor.datatype for tensor in outputs}
         self._graph_names = {tensor.name: tensor.name for tensor in outputs}
         self._default = tuple(self._graph_names)
-        if outputs and _ALIAS not in self._graph_names:
+        if self.settings.configuration is not None:
+            if served := _configured_outputs(self.settings.configuration):
+                self._default = tuple(name for name in served if name in self._graph_names)
+                self._graph_names = {name: name for name in self._default}
+        elif outputs and _ALIAS not in self._graph_names:
             self._graph_names[_ALIAS] = outputs[0].name
             if self.settings.implementation.startswith("mlserver_onnx."):
                 self._default = (_ALIAS,)
@@ -140,6 +148,13 @@ def _described(tensors: Sequence[GraphTensor], declared: Sequence[TensorSettings
     for name in by_name:
         _log.warning("model '%s': the settings declare '%s', which the graph does not have", model, name)
     return described
+
+
+def _configured_outputs(configuration: Mapping[str, Any]) -> list[str]:
+    """The outputs that are served, and the states of sequences, which the server keeps; none where any may be."""
+    outputs = [output["name"] for output in configuration.get("output", ())]
+    states = configuration.get("sequence_batching", {}).get("state", ())
+    return [*outputs, *(state["output_name"] for state in states)] if outputs else []
 
 
 def _narrows(declared: Sequence[int], graph: Sequence[int]) -> bool:

@@ -11,6 +11,9 @@ from typing import Any
 from oipserver import ModelSettings
 from oipserver.errors import ModelLoadError
 
+from .configured import configured_options
+from .names import Provider
+
 _log = logging.getLogger(__name__)
 
 _KEYS = (
@@ -19,7 +22,9 @@ _KEYS = (
     "session_options",
     "session_config_entries",
     "run_options",
+    "run_config_entries",
     "device_id",
+    "devices",
     "instances",
 )
 
@@ -32,7 +37,9 @@ class OnnxOptions:
     else the CPU. ``provider_options``: as many objects as providers (one object for one provider).
     ``session_options`` and ``run_options``: attributes of onnxruntime's classes of these names.
     ``session_config_entries``: its string-valued settings. ``device_id``: the GPU; asks for CUDA where ``providers``
-    does not say otherwise. ``instances``: executions at once, which share the cores among them.
+    does not say otherwise. ``devices``: GPUs by number, each of which gets a session of its own. ``instances``:
+    executions at once (on each device), which share the cores among them. ``gpu_providers``, of a configuration in
+    Triton's form alone: what to use instead of CUDA where that works.
     """
 
     providers: tuple[str, ...] | None = None
@@ -40,12 +47,16 @@ class OnnxOptions:
     session_options: Mapping[str, object] = field(default_factory=dict)
     session_config_entries: Mapping[str, str] = field(default_factory=dict)
     run_options: Mapping[str, object] = field(default_factory=dict)
+    run_config_entries: Mapping[str, str] = field(default_factory=dict)
     device_id: int | None = None
+    devices: tuple[int, ...] = ()
     instances: int = 1
+    gpu_providers: tuple[Provider, ...] = ()
 
 
 def read_options(settings: ModelSettings) -> OnnxOptions:
-    """The options in ``settings.parameters.extra``; unknown keys are logged with the nearest known one.
+    """The options in ``settings.parameters.extra``, and in the settings' ``configuration`` what that leaves open;
+    unknown keys are logged with the nearest known one.
 
     Raises ModelLoadError naming the key, what was expected and what came.
     """
@@ -55,19 +66,24 @@ def read_options(settings: ModelSettings) -> OnnxOptions:
             near = get_close_matches(key, _KEYS, 1)
             hint = f"; did you mean '{near[0]}'?" if near else f"; known are {', '.join(_KEYS)}"
             _log.warning("model '%s': parameters.extra.%s is unknown and ignored%s", settings.name, key, hint)
-    reader = _Reader(settings.name, extra)
+    configured = configured_options(settings.configuration, settings.name) if settings.configuration else {}
+    gpu_providers = tuple(configured.pop("gpu_providers", ()))
+    if not {"providers", "device_id", "devices"}.isdisjoint(extra):
+        for key in ("providers", "provider_options", "devices"):
+            configured.pop(key, None)
+    reader = _Reader(settings.name, {**configured, **extra})
     providers = reader.names("providers")
     return OnnxOptions(
         providers=providers,
         provider_options=reader.provider_options(providers),
         session_options=reader.mapping("session_options"),
-        session_config_entries={
-            key: reader.text(f"session_config_entries.{key}", value)
-            for key, value in reader.mapping("session_config_entries").items()
-        },
+        session_config_entries=reader.texts("session_config_entries"),
         run_options=reader.mapping("run_options"),
+        run_config_entries=reader.texts("run_config_entries"),
         device_id=reader.integer("device_id", 0),
+        devices=reader.devices("devices"),
         instances=reader.integer("instances", 1) or 1,
+        gpu_providers=gpu_providers,
     )
 
 
@@ -114,6 +130,17 @@ class _Reader:
         if not isinstance(value, dict):
             raise self.wrong(key, "an object", value)
         return value
+
+    def texts(self, key: str) -> dict[str, str]:
+        return {name: self.text(f"{key}.{name}", value) for name, value in self.mapping(key).items()}
+
+    def devices(self, key: str) -> tuple[int, ...]:
+        value = self._extra.get(key)
+        if value is None:
+            return ()
+        if not isinstance(value, list) or not value or not all(type(item) is int and item >= 0 for item in value):
+            raise self.wrong(key, "a list of numbers of GPUs, such as [0, 1]", value)
+        return tuple(value)
 
     def integer(self, key: str, least: int) -> int | None:
         value = self._extra.get(key)

@@ -15,18 +15,15 @@ from typing import Any
 
 from oipserver.errors import ModelLoadError
 
+from .names import CPU, CUDA, TENSORRT, Provider
 from .options import OnnxOptions
 
 _log = logging.getLogger(__name__)
 
-CUDA = "CUDAExecutionProvider"
-CPU = "CPUExecutionProvider"
-_NVIDIA = (CUDA, "TensorrtExecutionProvider")
+_NVIDIA = (CUDA, TENSORRT)
 _TAKES_DEVICE_ID = (*_NVIDIA, "ROCMExecutionProvider", "MIGraphXExecutionProvider")
 # They all own the folder "onnxruntime": pip lets them overwrite each other without a word.
 _DISTRIBUTIONS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml")
-
-Provider = tuple[str, dict[str, str]]
 
 _preload_lock = Lock()
 
@@ -76,15 +73,17 @@ def explicit_providers(options: OnnxOptions) -> list[Provider] | None:
     return providers
 
 
-def default_providers(ort: Any, model: str) -> list[Provider]:
-    """CUDA with CPU behind it where CUDA can be expected to work, else CPU alone."""
-    if CUDA not in ort.get_available_providers():
+def default_providers(ort: Any, model: str, on_gpu: Sequence[Provider] = ()) -> list[Provider]:
+    """CUDA with CPU behind it where CUDA can be expected to work, else CPU alone; ``on_gpu`` are what to use instead
+    of CUDA, those of them that there are."""
+    available = ort.get_available_providers()
+    if CUDA not in available:
         return [(CPU, {})]
     obstacle = driver_obstacle()
     if obstacle:
         _log.info("model '%s' runs on the CPU: %s", model, obstacle)
         return [(CPU, {})]
-    return [(CUDA, {}), (CPU, {})]
+    return [*([each for each in on_gpu if each[0] in available] or [(CUDA, {})]), (CPU, {})]
 
 
 def check_possible(ort: Any, providers: Sequence[Provider], model: str) -> None:

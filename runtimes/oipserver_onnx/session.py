@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,9 @@ from oipserver.runtime.cores import usable_cores
 from .artefact import artefact_bytes, find_artefact
 from .failures import load_failure
 from .graph import Graph, read_graph
+from .names import CPU, Provider
 from .options import OnnxOptions, apply_options, read_options
 from .providers import (
-    CPU,
-    Provider,
     check_possible,
     default_providers,
     explicit_providers,
@@ -37,9 +36,10 @@ _QUIET = 4
 
 @dataclass(slots=True, weakref_slot=True)
 class LoadedGraph:
-    """A session, what its graph takes and gives, and where it runs. The thread budget gets its share back with it."""
+    """A session for each device, what their graph takes and gives, and where it runs. The thread budget gets its share
+    back with it."""
 
-    session: Any
+    sessions: list[Any]
     run_options: Any
     graph: Graph
     provider: str
@@ -57,16 +57,20 @@ def load_graph(settings: ModelSettings) -> LoadedGraph:
     ort = import_onnxruntime(settings.name)
     run_options = _run_options(ort, options, settings.name)
     own_threads = options.session_options.get("intra_op_num_threads")
-    threads = 0 if own_threads is not None else _budget.take(options.instances, artefact_bytes(path))
+    devices = options.devices or (options.device_id,)
+    instances = options.instances * len(devices)
+    threads = 0 if own_threads is not None else _budget.take(instances, artefact_bytes(path))
     try:
         session_options = _session_options(ort, options, threads, settings.name)
-        session = _open(ort, options, path, session_options, settings.name)
+        sessions = [
+            _open(ort, replace(options, device_id=device), path, session_options, settings.name) for device in devices
+        ]
         loaded = LoadedGraph(
-            session,
+            sessions,
             run_options,
-            read_graph(session, settings.name),
-            session.get_providers()[0],
-            options.instances,
+            read_graph(sessions[0], settings.name),
+            sessions[0].get_providers()[0],
+            instances,
             session_options.intra_op_num_threads,
         )
     except BaseException:
@@ -93,6 +97,8 @@ def _session_options(ort: Any, options: OnnxOptions, threads: int, model: str) -
 def _run_options(ort: Any, options: OnnxOptions, model: str) -> Any:
     chosen = ort.RunOptions()  # also where nothing is chosen: session.run would make one for each call
     apply_options(chosen, options.run_options, "run_options", model)
+    for key, value in options.run_config_entries.items():
+        chosen.add_run_config_entry(key, value)
     return chosen
 
 
@@ -106,7 +112,7 @@ def _open(ort: Any, options: OnnxOptions, path: Path, session_options: Any, mode
             if provider[0] not in obtained:
                 raise not_obtained(ort, provider, model)
         return session
-    best = default_providers(ort, model)
+    best = default_providers(ort, model, options.gpu_providers)
     session = _create(ort, path, session_options, best, model)
     if best[0][0] not in session.get_providers():
         _log.warning("model '%s' runs on the CPU: %s", model, provider_obstacle(ort, *best[0]))

@@ -48,7 +48,7 @@ def test_numbers_pass_unchanged_through_bound_memory(datatype: str, shape: tuple
     """The way a device is served, here on the CPU, where it gives the same."""
     path = identity(tmp_path / "model.onnx", datatype, [f"d{axis}" for axis in range(len(shape))])
     opened = load_graph(make(path).settings)
-    execution = BoundExecution(opened.session, opened.graph, opened.run_options)
+    execution = BoundExecution(opened.sessions[0], opened.graph, opened.run_options)
     given_tensor = raw_tensor(datatype, shape, offset=3)
     (array,) = execution(["y"], [given_tensor])
     assert bytes(Tensor.from_array("y", array, datatype).raw) == bytes(given_tensor.raw)

@@ -26,26 +26,26 @@ def opened(path: Path, extra: dict[str, Any]) -> LoadedGraph:
 
 def test_session_options_reach_the_session(path: Path) -> None:
     options = {"intra_op_num_threads": 3, "enable_mem_pattern": False, "logid": "mine", "log_severity_level": 3}
-    chosen = opened(path, {"session_options": options}).session.get_session_options()
+    chosen = opened(path, {"session_options": options}).sessions[0].get_session_options()
     assert {name: getattr(chosen, name) for name in options} == options
 
 
 @pytest.mark.parametrize("level", ["ORT_ENABLE_BASIC", 1])
 def test_enumerations_are_given_by_name_or_number(path: Path, level: object) -> None:
-    chosen = opened(path, {"session_options": {"graph_optimization_level": level}}).session.get_session_options()
+    chosen = opened(path, {"session_options": {"graph_optimization_level": level}}).sessions[0].get_session_options()
     assert chosen.graph_optimization_level == onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
 
 
 def test_config_entries_reach_the_session(path: Path) -> None:
     entries = {"session.set_denormal_as_zero": True, "session.intra_op.allow_spinning": 1, "mine": "text"}
-    chosen = opened(path, {"session_config_entries": entries}).session.get_session_options()
+    chosen = opened(path, {"session_config_entries": entries}).sessions[0].get_session_options()
     assert chosen.get_session_config_entry("session.set_denormal_as_zero") == "1"
     assert chosen.get_session_config_entry("session.intra_op.allow_spinning") == "1"
     assert chosen.get_session_config_entry("mine") == "text"
 
 
 def test_pools_do_not_spin_unless_told_to(path: Path) -> None:
-    chosen = opened(path, {}).session.get_session_options()
+    chosen = opened(path, {}).sessions[0].get_session_options()
     assert chosen.get_session_config_entry("session.intra_op.allow_spinning") == "0"
     assert chosen.get_session_config_entry("session.inter_op.allow_spinning") == "0"
 
