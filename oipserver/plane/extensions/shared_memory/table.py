@@ -75,7 +75,7 @@ class RegionTable:
             )
         with self._lock:
             if name in self._regions or name in self._opening:
-                raise AlreadyExistsError(f"shared memory region '{name}' already in manager")
+                raise _already(name)
             if len(self._regions) + len(self._opening) >= MAX_REGIONS:
                 raise ResourceExhaustedError(
                     f"failed to register shared memory region '{name}': {MAX_REGIONS} regions are registered, "
@@ -163,6 +163,12 @@ class RegionTable:
                     gone.append(region)
         for region in gone:
             region.close()
+
+
+def _already(name: str) -> AlreadyExistsError:
+    error = AlreadyExistsError(f"shared memory region '{name}' already in manager")
+    error.status_code = 400  # as Triton tells it over REST, where a name that is taken is otherwise a 409
+    return error
 
 
 class Held:
