@@ -22,6 +22,9 @@ class Executor(ABC):
     #: Called on the loop whenever ``slots``, ``ahead`` or ``unavailable_reason`` changed: the scheduler's place.
     changed: Callable[[], None] = staticmethod(lambda: None)
 
+    #: Whether the model, once loaded, takes several requests at once (``execute_all``).
+    lists: bool = False
+
     @abstractmethod
     async def load(self) -> ModelFace:
         """Load the model. Raises ModelLoadError; nothing is left behind then."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 from ..protocol import InferRequest, InferResponse, ServerMetadata
@@ -53,11 +52,11 @@ class AnnotatedDataPlane(DataPlane):
         self._generate_ids = generate_ids
         self._events = events
 
-    def begin(self, request: InferRequest) -> InferResponse | Coroutine[Any, Any, InferResponse]:
+    def begin(self, request: InferRequest) -> InferResponse | Awaitable[InferResponse]:
         answer = self._inner.begin(self._annotate(request))
         return self._answered(answer) if isinstance(answer, InferResponse) else self._awaited(answer)
 
-    async def _awaited(self, answer: Coroutine[Any, Any, InferResponse]) -> InferResponse:
+    async def _awaited(self, answer: Awaitable[InferResponse]) -> InferResponse:
         return self._answered(await answer)
 
     def infer_here(self, request: InferRequest) -> InferResponse | None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from time import monotonic_ns
-from typing import Any
 
 from ..protocol import InferRequest, InferResponse, ServerMetadata, Timings
 from ..registry import ModelRegistry, Servable
@@ -35,7 +34,7 @@ class CachedDataPlane(DataPlane):
         """Something came or went: let go of answers that nobody can ask for any more."""
         self._cache.keep(list(self._registry))
 
-    def begin(self, request: InferRequest) -> InferResponse | Coroutine[Any, Any, InferResponse]:
+    def begin(self, request: InferRequest) -> InferResponse | Awaitable[InferResponse]:
         received = self._clock()
         servable, key = self._look(request)
         if key is None:
@@ -51,7 +50,7 @@ class CachedDataPlane(DataPlane):
         return answer
 
     async def _kept(
-        self, servable: Servable, key: Key, answer: Coroutine[Any, Any, InferResponse], looked: int
+        self, servable: Servable, key: Key, answer: Awaitable[InferResponse], looked: int
     ) -> InferResponse:
         response = await answer
         self._keep(servable, key, response, looked)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from time import monotonic_ns
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import UnsupportedError
 from ..protocol import InferRequest, InferResponse, ModelMetadata, ServerMetadata
@@ -12,6 +12,7 @@ from ..registry import ModelRegistry, Servable
 from ..runtime.handlers import HandlerRequest, HandlerResponse, HandlerRoute
 from ..telemetry.statistics import reason_of
 from .extensions.classification import classify
+from .pending import PendingInference
 from .pieces import Pieces
 
 if TYPE_CHECKING:
@@ -64,11 +65,11 @@ class DataPlane:
         """The loaded versions of a model that have a name, oldest first."""
         return [servable.version for servable in self._registry.versions(name) if servable.version]
 
-    def models(self) -> list[Servable]:
     def model(self, name: str, version: str = "") -> Servable:
         """A loaded model version. Raises NotFoundError, or UnavailableError for one that is not loaded yet."""
         return self._registry.find(name, version)
 
+    def models(self) -> list[Servable]:
         """Every loaded model version."""
         return list(self._registry)
 
@@ -130,24 +131,43 @@ class DataPlane:
         answer = self.begin(request)
         return answer if isinstance(answer, InferResponse) else await answer
 
-    def begin(self, request: InferRequest) -> InferResponse | Coroutine[Any, Any, InferResponse]:
+    def begin(self, request: InferRequest) -> InferResponse | Awaitable[InferResponse]:
         """Answer one request here and now where its model runs inline; else return what is to be awaited, at once, for
         its answer. On the loop. Raises OIPError."""
         received = self._clock()
         servable = self._registry.acquire(request.model_name, request.model_version)
+        answer: InferResponse | Awaitable[InferResponse]
         try:
             servable.check(request)
             response = servable.scheduler.submit_now(request, received)
-            if response is None:
-                return self._wait(servable, request, received)
-            if request.classes:
-                classify(response, request.classes, servable.face, servable.settings)
-            return self._finish(servable, request, response)
+            if response is not None:
+                if request.classes:
+                    classify(response, request.classes, servable.face, servable.settings)
+                answer = self._finish(servable, request, response)
+            elif (posted := servable.scheduler.post(request, received)) is not None:
+                return PendingInference(servable, request, posted, received, self._ended)
+            else:
+                answer = self._wait(servable, request, received)
         except BaseException as error:
             servable.statistics.record_failure(self._clock() - received, reason_of(error))
-            raise
-        finally:
             servable.release()
+            raise
+        servable.release()
+        return answer
+
+    def _ended(
+        self, servable: Servable, request: InferRequest, received: int, outcome: InferResponse | Exception
+    ) -> InferResponse | Exception:
+        """Complete and count what a posted request came to."""
+        try:
+            if isinstance(outcome, Exception):
+                raise outcome
+            if request.classes:
+                classify(outcome, request.classes, servable.face, servable.settings)
+            return self._finish(servable, request, outcome)
+        except Exception as error:
+            servable.statistics.record_failure(self._clock() - received, reason_of(error))
+            return error
 
     async def _wait(self, servable: Servable, request: InferRequest, received: int) -> InferResponse:
         """Answer a request that cannot be answered at once."""

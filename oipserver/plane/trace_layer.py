@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import count
 from threading import Lock
 from time import monotonic_ns
-from typing import Any, Protocol
+from typing import Protocol
 
 from ..errors import NotFoundError
 from ..protocol import InferRequest, InferResponse, Timings
@@ -96,11 +96,11 @@ class TraceLayer:
         # What was decided for requests that go on to the loop; they are held, so that no other has their identity.
         self._passed_on: dict[int, tuple[InferRequest, _Noted | None]] = {}
 
-    def begin(self, request: InferRequest) -> InferResponse | Coroutine[Any, Any, InferResponse]:
+    def begin(self, request: InferRequest) -> InferResponse | Awaitable[InferResponse]:
         """See DataPlane."""
         noted = self._note(request)
         if noted is None:
-            plain: InferResponse | Coroutine[Any, Any, InferResponse] = self._begin(request)
+            plain: InferResponse | Awaitable[InferResponse] = self._begin(request)
             return plain
         try:
             answer = self._begin(request)
@@ -112,7 +112,7 @@ class TraceLayer:
         noted.answered(answer)
         return answer
 
-    async def _watched(self, noted: _Noted, answer: Coroutine[Any, Any, InferResponse]) -> InferResponse:
+    async def _watched(self, noted: _Noted, answer: Awaitable[InferResponse]) -> InferResponse:
         try:
             response = await answer
         except BaseException as error:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Any
 
 from ..errors import OIPError
 from ..protocol import InferRequest, InferResponse, ServerMetadata
@@ -33,7 +32,7 @@ class TracedDataPlane(DataPlane):
         self._inner = inner
         self._tracing = tracing
 
-    def begin(self, request: InferRequest) -> InferResponse | Coroutine[Any, Any, InferResponse]:
+    def begin(self, request: InferRequest) -> InferResponse | Awaitable[InferResponse]:
         span = self._start("infer", request)
         try:
             with span.current():
@@ -46,7 +45,7 @@ class TracedDataPlane(DataPlane):
         self._finish_span(span, answer)
         return answer
 
-    async def _watched(self, span: RequestSpan, answer: Coroutine[Any, Any, InferResponse]) -> InferResponse:
+    async def _watched(self, span: RequestSpan, answer: Awaitable[InferResponse]) -> InferResponse:
         try:
             with span.current():
                 response = await answer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .infer import InferRequest, InferResponse, RequestedOutput, Timings
 from .metadata import ModelMetadata, ServerMetadata, TensorMetadata
+from .pending import Pending
 from .repository import ModelState, RepositoryIndexItem
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "InferResponse",
     "ModelMetadata",
     "ModelState",
+    "Pending",
     "RepositoryIndexItem",
     "RequestedOutput",
     "ServerMetadata",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 
-from ..protocol import InferRequest, InferResponse
+from ..protocol import InferRequest, InferResponse, Pending
 from ..runtime import ModelFace
 
 
@@ -34,6 +34,10 @@ class Scheduler(ABC):
 
     def submit_here(self, request: InferRequest, received: int) -> InferResponse | None:
         """Run ``request`` in the calling thread, which need not be the loop's; None where that is not possible now."""
+        return None
+
+    def post(self, request: InferRequest, received: int) -> Pending[InferResponse] | None:
+        """Run ``request`` as ``submit`` does, without a coroutine that waits; None where only ``submit`` can."""
         return None
 
     @property

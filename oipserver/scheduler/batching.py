@@ -17,7 +17,7 @@ from ..errors import (
     UnavailableError,
 )
 from ..executor import Executor
-from ..protocol import InferRequest, InferResponse
+from ..protocol import InferRequest, InferResponse, Pending
 from ..runtime import ModelFace
 from ..telemetry.statistics import ModelStatistics
 from .batch import Batch
@@ -27,12 +27,13 @@ from .direct import DirectScheduler
 from .holding import Holding
 from .merge import merge, pieces, reunite, split
 from .policy import BatchPolicy
+from .posted import PostedEntry
 from .queue import Entry, own
 
 _log = logging.getLogger(__name__)
 
 # Failures of the place where models run, not of one request: running each of them again would not help.
-_COMMON_FAILURES = (CancelledError, DeadlineExceededError, ResourceExhaustedError, UnavailableError)
+COMMON_FAILURES = (CancelledError, DeadlineExceededError, ResourceExhaustedError, UnavailableError)
 
 
 class BatchScheduler(DirectScheduler):
@@ -102,6 +103,26 @@ class BatchScheduler(DirectScheduler):
         finally:
             crowd.leave(self._clock() if crowd.present > 1 else 0)
 
+    def post(self, request: InferRequest, received: int) -> Pending[InferResponse] | None:
+        crowd = self._crowd
+        if not (crowd.present or crowd.lately(received)) or self._splits(request):
+            return None
+        self._require_available()
+        entry = self._entry(request, received)
+        crowd.enter(received)
+        try:
+            self._enqueue(entry)
+        except BaseException:
+            crowd.leave(received)
+            raise
+        self._ask_pump()
+        return PostedEntry(self, entry)
+
+    def gone(self, entry: Entry, *, abandoned: bool) -> None:
+        super().gone(entry, abandoned=abandoned)
+        crowd = self._crowd
+        crowd.leave(self._clock() if crowd.present > 1 else 0)
+
     def submit_now(self, request: InferRequest, received: int) -> InferResponse | None:
         crowd = self._crowd
         if crowd.present or crowd.lately(received) or not self._executor.runs_inline:
@@ -163,8 +184,7 @@ class BatchScheduler(DirectScheduler):
         rows = batch_rows(request)
         key = batch_key(request, headers=self._model_sees_headers) if rows and self._merges else None
         level = self._policy.line(request.parameters)
-        future = asyncio.get_running_loop().create_future()
-        return Entry(request, received, future, level, key=key, rows=rows or 1, piece=piece)
+        return Entry(request, received, level, key=key, rows=rows or 1, piece=piece)
 
     def _forget(self, entry: Entry) -> bool:
         batch, entry.batch = entry.batch, None
@@ -227,7 +247,7 @@ class BatchScheduler(DirectScheduler):
     async def _run(self, batch: Batch) -> None:
         batch.started = True
         try:
-            entries = [entry for entry in batch.entries if not entry.future.done()]
+            entries = [entry for entry in batch.entries if not entry.over]
             if entries:
                 await self._execute(entries)
         except OIPError as error:
@@ -253,7 +273,7 @@ class BatchScheduler(DirectScheduler):
             return
         try:
             response = await self._executor.execute(merged)
-        except _COMMON_FAILURES:
+        except COMMON_FAILURES:
             raise
         except OIPError:
             if len(entries) == 1 or self._policy.stateful:
@@ -279,7 +299,7 @@ class BatchScheduler(DirectScheduler):
         """
         self._require_available()
         for entry in reversed(entries):
-            if not entry.future.done():
+            if not entry.over:
                 entry.batch = entry.key = None
                 self._queue.put(entry, first=True)
         self._slots.want(True)  # the slot that this batch gives back is for them

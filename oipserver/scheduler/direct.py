@@ -9,11 +9,12 @@ from time import monotonic_ns
 
 from ..errors import DeadlineExceededError, OIPError, UnavailableError
 from ..executor import Executor
-from ..protocol import InferRequest, InferResponse, Timings
+from ..protocol import InferRequest, InferResponse, Pending, Timings
 from ..runtime import ModelFace
 from ..telemetry.statistics import ModelStatistics
 from .base import Scheduler
 from .policy import QueuePolicy
+from .posted import PostedEntry, PostedExecution, PostedTask
 from .queue import Entry, RequestQueue, own
 from .slots import Slots
 
@@ -73,6 +74,17 @@ class DirectScheduler(Scheduler):
             await self._turn(request, received)
         return await self._alone(request, received)
 
+    def post(self, request: InferRequest, received: int) -> Pending[InferResponse] | None:
+        self._require_available()
+        if request.deadline is not None or not self._executor.posts:
+            return None
+        if self._slots.try_acquire():
+            return self._post_here(request, received)
+        entry = Entry(request, received, self._queueing.line(request.parameters))
+        self._enqueue(entry)
+        self._pump()
+        return PostedEntry(self, entry)
+
     def submit_now(self, request: InferRequest, received: int) -> InferResponse | None:
         self._require_available()
         if not self._executor.runs_inline or not self._slots.try_acquire():
@@ -128,7 +140,7 @@ class DirectScheduler(Scheduler):
     async def _turn(self, request: InferRequest, received: int) -> None:
         """Wait until the caller holds a slot."""
         level = self._queueing.line(request.parameters)
-        entry = Entry(request, received, asyncio.get_running_loop().create_future(), level)
+        entry = Entry(request, received, level)
         self._enqueue(entry)
         self._pump()
         await self._outcome(entry)
@@ -165,7 +177,7 @@ class DirectScheduler(Scheduler):
     async def _outcome(self, entry: Entry) -> InferResponse | None:
         """Wait for the end of ``entry``: an answer, or None where the caller holds a slot now. Raises OIPError."""
         try:
-            outcome = await entry.future
+            outcome = await entry.wait()
         except asyncio.CancelledError:
             self._abandon(entry)
             raise
@@ -175,15 +187,13 @@ class DirectScheduler(Scheduler):
 
     def _abandon(self, entry: Entry) -> None:
         """The caller of ``entry`` has left: nothing more is to be done for it."""
-        entry.stop_timer()
-        future = entry.future
-        if future.cancel() or future.cancelled():
+        if entry.leave():
             self._forget(entry)
-        elif future.result() is None:
+        elif entry.outcome is None:
             self._slots.release()  # it was handed over in the moment the caller left
 
     def _expire(self, entry: Entry) -> None:
-        if entry.future.done():
+        if entry.over:
             return
         deadline, policy = entry.request.deadline, self._queueing
         patience = policy.patience(entry.request, entry.received, entry.level) if entry.batch is None else None
@@ -231,6 +241,38 @@ class DirectScheduler(Scheduler):
             queue.remove(entry)
             entry.finish(None)
         self._slots.want(False)
+
+    # -- posted requests -----------------------------------------------------------------------------------------------
+
+    def _post_here(self, request: InferRequest, received: int) -> PostedExecution:
+        """Begin to run ``request`` in the slot that the caller holds. Raises OIPError, giving the slot back."""
+        dispatched = self._clock()
+        try:
+            execution = self._executor.post(request)
+        except BaseException:
+            self._slots.release()
+            raise
+        return PostedExecution(self, execution, request, received, dispatched)
+
+    def executed(self, posted: PostedExecution, outcome: InferResponse | Exception | None) -> None:
+        """A posted request has run."""
+        try:
+            if isinstance(outcome, InferResponse):
+                self._stamp(posted.request, outcome, posted.received, posted.dispatched)
+        finally:
+            self._slots.release()
+
+    def run_posted(self, entry: Entry) -> Pending[InferResponse]:
+        """Run a posted request in the slot that it was given."""
+        request, received = entry.request, entry.received
+        if self._executor.posts and request.deadline is None:
+            return self._post_here(request, received)
+        return PostedTask(asyncio.get_running_loop().create_task(self._alone(request, received)))
+
+    def gone(self, entry: Entry, *, abandoned: bool) -> None:
+        """A posted request has its outcome, or its caller has left."""
+        if abandoned:
+            self._abandon(entry)
 
     # -- running one request -------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import TYPE_CHECKING
 
 from ..errors import OIPError, ResourceExhaustedError
@@ -34,24 +34,32 @@ class Entry:
 
     Entries with equal ``key`` may run together; one without a key runs alone. ``level`` 0 is served first. A ``piece``
     is part of a larger request: it never runs in its caller's own coroutine.
+
+    Whoever waits is told the outcome: by a call of ``tell``, at once, or else, in a coroutine, by ``wait``.
     """
 
-    __slots__ = ("batch", "future", "key", "level", "overdue", "piece", "received", "request", "rows", "timer")
+    __slots__ = (
+        "_finished", "_future", "_over", "batch", "key", "level", "outcome", "overdue", "piece", "received", "request",
+        "rows", "tell", "timer",
+    )  # fmt: skip
 
     def __init__(
         self,
         request: InferRequest,
         received: int,
-        future: asyncio.Future[Outcome],
         level: int = 0,
         *,
+        tell: Callable[[Outcome], None] | None = None,
         key: Hashable | None = None,
         rows: int = 1,
         piece: bool = False,
     ) -> None:
         self.request = request
         self.received = received
-        self.future = future
+        self.tell = tell
+        self.outcome: Outcome = None
+        self._future: asyncio.Future[Outcome] | None = None
+        self._over = self._finished = False
         self.key = key
         self.rows = rows
         self.level = level
@@ -60,11 +68,41 @@ class Entry:
         self.timer: asyncio.TimerHandle | None = None
         self.batch: Batch | None = None
 
+    @property
+    def over(self) -> bool:
+        """Whether there is an outcome already, or the caller has left."""
+        return self._over or (self._future is not None and self._future.done())
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is an outcome."""
+        return self._finished
+
     def finish(self, outcome: Outcome) -> None:
         """End the wait; does nothing where the caller has left."""
+        if self.timer is not None:
+            self.stop_timer()
+        if self._over:
+            return
+        self._over, self._finished, self.outcome = True, True, outcome
+        future = self._future
+        if self.tell is not None:
+            self.tell(outcome)
+        elif future is not None and not future.done():
+            future.set_result(outcome)
+
+    async def wait(self) -> Outcome:
+        """The outcome. A cancelled wait leaves it to the caller to ``leave``."""
+        if not self._over:
+            self._future = asyncio.get_running_loop().create_future()
+            await self._future
+        return self.outcome
+
+    def leave(self) -> bool:
+        """Nobody waits any more; False where an outcome came before that."""
         self.stop_timer()
-        if not self.future.done():
-            self.future.set_result(outcome)
+        self._over = True
+        return not self._finished
 
     def stop_timer(self) -> None:
         """Forget the deadline that was watched."""
@@ -147,7 +185,7 @@ class RequestQueue:
         for line in self._lines:
             while line:
                 entry = next(iter(line))
-                if not entry.future.done():
+                if not entry.over:
                     return entry
                 self.remove(entry)  # its caller was cancelled and has not run since
         return None
@@ -160,7 +198,7 @@ class RequestQueue:
         """The first entry of every group of several that wait, and the first entry that runs alone."""
         alone = (entry for line in self._lines for entry in line if entry.key is None)
         candidates = [alone, *map(self._members, self._groups)]
-        firsts = [next((entry for entry in members if not entry.future.done()), None) for members in candidates]
+        firsts = [next((entry for entry in members if not entry.over), None) for members in candidates]
         return [entry for entry in firsts if entry is not None]
 
     def take(self, head: Entry, limit: int) -> list[Entry]:
@@ -174,7 +212,7 @@ class RequestQueue:
         taken: list[Entry] = []
         rows = 0
         for entry in self._members(head.key):
-            if entry.future.done():
+            if entry.over:
                 continue
             rows += entry.rows
             if rows > limit:

@@ -109,8 +109,9 @@ class InferCall(Call):
         asyncio.get_running_loop().call_soon(self._tell, error)
 
     def _tell(self, outcome: InferResponse | OIPError) -> None:
-        if self.tell is not None and not self.abandoned:
-            self.tell(outcome)
+        tell, self.tell = self.tell, None  # an error knows the frames of whoever waits: no cycles
+        if tell is not None and not self.abandoned:
+            tell(outcome)
 
 
 class InferAllCall(Call):

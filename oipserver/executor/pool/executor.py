@@ -59,11 +59,13 @@ class PoolExecutor(Executor):
     async def load(self) -> ModelFace:
         self._pool = await self._enter()
         try:
-            return await self._pool.load(self._model)
+            face = await self._pool.load(self._model)
         except BaseException:
             self._pool = None
             await asyncio.shield(self._leave())
             raise
+        self.lists = face.lists
+        return face
 
     async def unload(self) -> None:
         pool, self._pool = self._pool, None

@@ -22,6 +22,7 @@ from .handler import match_infer_path, version_in_query
 from .http_connection import CLOSE, HttpConnection
 from .large_body import LargeBody
 from .observer import INFER_TEMPLATE, INFER_VERSION_TEMPLATE
+from .pending import PendingReply
 from .reply import Reply, render_head
 
 LARGE = 64 * 1024  # bytes of a body from which memory of its own pays
@@ -182,23 +183,30 @@ class RestConnection(HttpConnection):
         if isinstance(reply, Reply):
             self._answer(cycle, reply)
             return
+        if isinstance(reply, PendingReply):
+            cycle.task = reply
+            self.tasks.add(reply)  # type: ignore[arg-type]  # it can be cancelled, and no more is done to them there
+            reply.then(partial(self._told, cycle))
+            return
         task = run_eagerly(reply, self.loop)
         if task.done():
             self._done(cycle, task)
         else:
             cycle.task = task
             self.tasks.add(task)  # type: ignore[arg-type]  # a task, though the eager one of 3.11 is no subclass
-            task.add_done_callback(self.tasks.discard)
             task.add_done_callback(partial(self._done, cycle))
 
     def _done(self, cycle: InferCycle, task: asyncio.Future[Reply]) -> None:
+        self._told(cycle, None if task.cancelled() else task.result())
+
+    def _told(self, cycle: InferCycle, reply: Reply | None) -> None:
+        """The reply is there; None: the request was cancelled."""
+        self.tasks.discard(cycle.task)
         cycle.task = None
         if cycle.disconnected:
             self._observe(cycle, 499)
-        elif task.cancelled():
-            self._answer(cycle, message_reply(503, "the request was cancelled: the server is stopping"))
         else:
-            self._answer(cycle, task.result())
+            self._answer(cycle, reply or message_reply(503, "the request was cancelled: the server is stopping"))
 
     def _answer(self, cycle: InferCycle, reply: Reply) -> None:
         door, transport, buffers = self.door, self.transport, reply.buffers

@@ -10,6 +10,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from ...tensor.tensor import Buffer
 from .headers import RawHeaders
+from .pending import PendingReply
 from .reply import Reply
 
 _ALIGNMENT = 64  # of the binary data behind the JSON of a large body: what vector instructions and devices like best
@@ -35,7 +36,7 @@ class InferCycle(RequestResponseCycle):
     response_complete = False
     active = False
     more_body = True
-    task: asyncio.Future[Any] | None = None
+    task: asyncio.Future[Any] | PendingReply | None = None
     started = 0.0
     chunks = 0
     refusal: Reply | None = None

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Awaitable, Coroutine
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from ...errors import InvalidArgumentError, OIPError, UnsupportedError
 from ...plane import DataPlane
-from ...protocol import InferRequest, InferResponse
+from ...protocol import InferRequest, InferResponse, Pending
 from ...protocol.binary_form import OutputForm
 from ...protocol.v2_binary import json_length, read_binary_request, read_raw_request, write_buffers
 from ...protocol.v2_json import read_request
@@ -22,6 +22,7 @@ from .client import too_large
 from .compression import ACCEPTED, MIN_SIZE, choose_encoding, compressed, decompressed
 from .errors import INTERNAL_MESSAGE, error_reply, message_reply
 from .headers import HeaderView, RawHeaders
+from .pending import PendingReply
 from .reply import JSON, OCTET_STREAM, Headers, Reply, safe_headers
 
 _log = logging.getLogger(__name__)
@@ -31,6 +32,8 @@ _SUFFIX = b"/infer"
 _JSON_START = 64  # bytes in which JSON shows its first brace
 _INPUTS = re.compile(rb'"inputs"')  # searches any buffer where it lies
 ReadHeaders = dict[bytes, bytes]
+#: A reply, or what leads to one: a coroutine, or something that tells.
+Begun = Reply | PendingReply | Coroutine[Any, Any, Reply]
 READ_HEADERS = frozenset({b"content-encoding", b"accept-encoding", b"inference-header-content-length", b"content-type"})
 
 
@@ -66,7 +69,7 @@ class InferHandler:
         reply = self.begin(name, version, headers, body)
         return reply if isinstance(reply, Reply) else await reply
 
-    def begin(self, name: str, version: str, headers: RawHeaders, body: Buffer) -> Reply | Coroutine[Any, Any, Reply]:
+    def begin(self, name: str, version: str, headers: RawHeaders, body: Buffer) -> Begun:
         """The reply to an infer request that has nothing to wait for; else what is to be awaited, at once, for it.
 
         Must be called on the loop. Nothing raises anything but cancellation.
@@ -76,16 +79,27 @@ class InferHandler:
             return self._decompress(name, version, headers, read, body)
         return self._begin(name, version, headers, read, body)
 
-    def _begin(
-        self, name: str, version: str, headers: RawHeaders, read: ReadHeaders, body: Buffer
-    ) -> Reply | Coroutine[Any, Any, Reply]:
+    def _begin(self, name: str, version: str, headers: RawHeaders, read: ReadHeaders, body: Buffer) -> Begun:
         try:
             request, form = self._parse(name, version, headers, read, body)
             plane = self._data_plane if request.regions is None else self._data_plane.over_regions
             response = plane.begin(request)
+            if isinstance(response, Pending):
+                return PendingReply(response, partial(self._made, form, name, read))
             if not isinstance(response, InferResponse):
                 return self._wait(response, form, name, read)
-            reply = self._reply(response, form)
+        except Exception as error:
+            return _failure(error, name, read)
+        return self._made(form, name, read, response)
+
+    def _made(
+        self, form: OutputForm | None, name: str, read: ReadHeaders, outcome: InferResponse | Exception
+    ) -> Reply | Coroutine[Any, Any, Reply]:
+        """The reply that tells ``outcome``; where it is to be compressed, what is to be awaited for it."""
+        if not isinstance(outcome, InferResponse):
+            return _failure(outcome, name, read)
+        try:
+            reply = self._reply(outcome, form)
         except Exception as error:
             return _failure(error, name, read)
         encoding = self._encoding(reply, read)
@@ -103,11 +117,11 @@ class InferHandler:
         self, response: Awaitable[InferResponse], form: OutputForm | None, name: str, read: ReadHeaders
     ) -> Reply:
         try:
-            reply = self._reply(await response, form)
+            outcome = await response
         except Exception as error:
             return _failure(error, name, read)
-        encoding = self._encoding(reply, read)
-        return reply if encoding is None else await _compress(reply, encoding, name, read)
+        reply = self._made(form, name, read, outcome)
+        return reply if isinstance(reply, Reply) else await reply
 
     async def read(
         self, name: str, version: str, headers: RawHeaders, read: ReadHeaders, body: Buffer
