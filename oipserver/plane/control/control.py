@@ -179,7 +179,7 @@ class ControlPlane:
     def _explained(self, row: RepositoryIndexItem) -> RepositoryIndexItem:
         """The row of a model that serves although its files cannot be used any more says so."""
         reason = self._broken.get(row.name)
-        if row.state is not ModelState.READY or row.reason or not reason:
+        if row.state is not ModelState.READY or not reason:
             return row
         return RepositoryIndexItem(row.name, row.version, row.state, reason)
 
