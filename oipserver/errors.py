@@ -78,6 +78,10 @@ class UnsupportedError(OIPError):
     code = Code.UNSUPPORTED
 
 
+class DecoupledModelError(UnsupportedError):
+    """One answer was asked of a model that gives any number of them. Each wire says so in its own words."""
+
+
 class UnavailableError(OIPError):
     """The model cannot serve now, but may later."""
 

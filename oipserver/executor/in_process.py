@@ -46,7 +46,7 @@ class InProcessExecutor(Executor):
     async def load(self) -> ModelFace:
         with model_context(self._name, self._version):
             face = await self._host.load()
-        self._fast = face.fast
+        self._fast, self.lists = face.fast, face.lists
         if face.fast or face.lists:
             self.slots = max(1, face.instances)
         if face.fast:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
+from ..errors import OIPError
 from ..protocol import InferRequest, InferResponse
 from ..runtime import ModelFace
 from ..runtime.handlers import HandlerRequest, HandlerResponse
@@ -44,6 +45,7 @@ class ReshapingExecutor(Executor):
         self._inner = inner
         self._inputs = inputs
         self._outputs = outputs
+        self.lists = inner.lists
         inner.changed = lambda: self.changed()
 
     async def load(self) -> ModelFace:
@@ -74,6 +76,10 @@ class ReshapingExecutor(Executor):
 
     async def execute(self, request: InferRequest) -> InferResponse:
         return self._answer(await self._inner.execute(self._ask(request)))
+
+    async def execute_all(self, requests: Sequence[InferRequest]) -> list[InferResponse | OIPError]:
+        outcomes = await self._inner.execute_all([self._ask(request) for request in requests])
+        return [self._answer(outcome) if isinstance(outcome, InferResponse) else outcome for outcome in outcomes]
 
     def execute_here(self, request: InferRequest) -> InferResponse | None:
         response = self._inner.execute_here(self._ask(request))

@@ -14,11 +14,12 @@ from ..executor import Executor
 from ..executor.reshaping import ReshapingExecutor
 from ..protocol import ModelMetadata, ModelState
 from ..runtime import ModelFace
-from ..scheduler import Scheduler, policy_of, scheduler_for, visible_face
+from ..scheduler import Scheduler, StreamsOnly, policy_of, scheduler_for, visible_face
 from ..settings import ModelSettings, Settings
 from ..telemetry.statistics import ModelStatistics
 from .checks import InputCheck, check_for
 from .completion import complete
+from .warmup import warm_up
 
 _log = logging.getLogger(__name__)
 
@@ -106,6 +107,7 @@ class Servable:
             face = await self.executor.load()
             try:
                 self._prepare(face)
+                await self._warm_up()
             except BaseException:
                 await self.executor.unload()
                 raise
@@ -127,8 +129,15 @@ class Servable:
         self.face = visible_face(known.face, self.settings)
         self.check = check_for(self.face, self.settings)
         self.scheduler = scheduler_for(self._server, self.settings, self.executor, self.statistics)
+        if self.face.decoupled:
+            self.scheduler = StreamsOnly(self.name, self.scheduler)
         self.scheduler.loaded(self.face)
         self.executor.changed = self.scheduler.slots_changed
+
+    async def _warm_up(self) -> None:
+        configuration = self.settings.configuration
+        if configuration is not None and configuration["model_warmup"]:
+            await warm_up(configuration, self.settings.folder, self.check, self.executor, self.scheduler)
 
     def acquire(self) -> None:
         """Take a lease. Raises UnavailableError unless READY."""

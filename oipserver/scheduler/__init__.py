@@ -5,6 +5,7 @@ from __future__ import annotations
 from .base import Scheduler
 from .batching import BatchScheduler
 from .choose import scheduler_for
+from .decoupled import StreamsOnly
 from .direct import DirectScheduler
 from .policy import BatchPolicy, QueuePolicy, policy_of
 from .sequences import visible_face
@@ -15,6 +16,7 @@ __all__ = [
     "DirectScheduler",
     "QueuePolicy",
     "Scheduler",
+    "StreamsOnly",
     "policy_of",
     "scheduler_for",
     "visible_face",

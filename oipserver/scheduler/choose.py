@@ -9,6 +9,7 @@ from .base import Scheduler
 from .batching import BatchScheduler
 from .configured import configured
 from .direct import DirectScheduler
+from .lists import ListScheduler
 from .ordered import OrderedScheduler
 from .policy import BatchPolicy, policy_of
 from .sequences import SequenceScheduler, sequence_rules
@@ -33,6 +34,7 @@ def scheduler_for(
 
 
 def _plain(name: str, executor: Executor, statistics: ModelStatistics, policy: BatchPolicy) -> Scheduler:
-    kind = BatchScheduler if policy.max_batch_size > 1 else DirectScheduler
+    batching = ListScheduler if executor.lists else BatchScheduler
+    kind = batching if policy.max_batch_size > 1 else DirectScheduler
     scheduler = kind(name, executor, statistics, policy)
     return OrderedScheduler(scheduler) if policy.ordered else scheduler

@@ -15,7 +15,7 @@ import grpc
 
 from ...errors import Code, InternalError, OIPError, UnavailableError
 from .call import GrpcCall
-from .errors import details, retry_metadata, status_of
+from .errors import details, retry_metadata, status_of, wording
 from .stream import StreamSession
 
 _log = logging.getLogger(__name__)
@@ -156,5 +156,5 @@ def _known(error: Exception, method: str) -> OIPError:
 def _abort(context: grpc.ServicerContext, error: OIPError) -> NoReturn:
     if metadata := retry_metadata(error):
         context.set_trailing_metadata(metadata)
-    context.abort(status_of(error), details(error.message))
+    context.abort(status_of(error), details(wording(error)))
     raise AssertionError("abort() raises")

@@ -8,7 +8,7 @@ from re import compile as pattern
 
 import grpc
 
-from ...errors import Code, OIPError
+from ...errors import Code, DecoupledModelError, OIPError
 
 Metadata = tuple[tuple[str, str], ...]
 
@@ -34,6 +34,7 @@ _BY_STATUS: dict[int, grpc.StatusCode] = {
 
 # Clients refuse the whole answer when its metadata exceed 8 KiB, and non-ASCII text triples in size on the wire.
 _MAX_DETAILS = 2000
+_DECOUPLED = "ModelInfer RPC doesn't support models with decoupled transaction policy"
 _KEY = pattern(r"(?!grpc-)[0-9a-z_.-]*[0-9a-z_.](?<!-bin)")
 _VALUE = pattern(r"[\x20-\x7e]*")
 
@@ -44,6 +45,11 @@ def status_of(error: OIPError) -> grpc.StatusCode:
     if named is None or (status is not grpc.StatusCode.INVALID_ARGUMENT):
         return status
     return _BY_STATUS.get(named, status if named == 400 else grpc.StatusCode.UNKNOWN)
+
+
+def wording(error: OIPError) -> str:
+    """What ``error`` says on this wire."""
+    return _DECOUPLED if isinstance(error, DecoupledModelError) else error.message
 
 
 def details(message: str) -> str:

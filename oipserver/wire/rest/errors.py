@@ -6,7 +6,7 @@ from math import ceil
 
 import orjson
 
-from ...errors import Code, OIPError
+from ...errors import Code, DecoupledModelError, OIPError
 from .reply import JSON, Headers, Reply
 
 STATUS: dict[Code, int] = {
@@ -22,6 +22,7 @@ STATUS: dict[Code, int] = {
 }
 
 INTERNAL_MESSAGE = "internal server error"
+_DECOUPLED = "HTTP end point doesn't support models with decoupled transaction policy"
 
 
 def error_body(message: str) -> bytes:
@@ -46,4 +47,5 @@ def message_reply(status: int, message: str, headers: Headers = ()) -> Reply:
 
 def error_reply(error: OIPError, headers: Headers = ()) -> Reply:
     """The reply that tells ``error``."""
-    return message_reply(error.status_code or STATUS[error.code], error.message, error_headers(error) + headers)
+    message = _DECOUPLED if isinstance(error, DecoupledModelError) else error.message
+    return message_reply(error.status_code or STATUS[error.code], message, error_headers(error) + headers)
