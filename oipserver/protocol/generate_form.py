@@ -64,6 +64,8 @@ def read_generate(
 
 def _declared(tensor: TensorMetadata, value: object, model: str) -> dict[str, Any]:
     shape = _shape(tensor, value, model)
+    if isinstance(value, list) and 1 < len(_nesting(value)) < len(shape):
+        value = [value]  # the batch of one, which nested lists must have too
     return {"name": tensor.name, "datatype": tensor.datatype, "shape": list(shape), "data": value}
 
 

@@ -19,8 +19,8 @@ MAX_BATCH_SIZE = 8
 
 
 def write_models(root: Path, layout: str) -> None:
-    """Below ``root``, all in batches: ``add`` (sum and difference of two INT32 [16]), ``scores`` (FP32 [4], labelled) and
-    ``text`` (BYTES [1]) handed through, and ``identity-DATATYPE`` for every datatype."""
+    """Below ``root``, all in batches: ``add`` (sum and difference of two INT32 [16]), ``scores`` (FP32 [4], labelled)
+    and ``text`` (BYTES [1]) handed through, and ``identity-DATATYPE`` for every datatype."""
     wide, four, one = ["n", 16], ["n", 4], ["n", 1]
     integers = TensorProto.INT32
     graphs = {
