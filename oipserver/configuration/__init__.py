@@ -14,6 +14,7 @@ from .mapping import configure, model_settings, named, scheduling_settings
 from .normal import normalized
 from .rules import check_configuration
 from .versions import NO_VERSIONS, is_version, served_versions, versions_in
+from .warmup import warmup_requests
 
 __all__ = [
     "DEFAULT_FILES",
@@ -45,4 +46,5 @@ __all__ = [
     "to_json",
     "to_message",
     "versions_in",
+    "warmup_requests",
 ]

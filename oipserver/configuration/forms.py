@@ -62,7 +62,7 @@ def _silent(_: str) -> None:
     """For what was warned of before, or cannot be there."""
 
 
-def to_message(value: Any, warn: Warn = _silent) -> Message:
+def to_message(value: Any, warn: Warn = _silent) -> model_config_pb2.ModelConfig:
     """The ModelConfig message of a configuration in a JSON form; ``warn`` as in ``read_json``.
 
     Raises InvalidArgumentError.
@@ -96,7 +96,7 @@ def to_json(message: Message) -> Configuration:
     return plain
 
 
-def _plain(value: Any, field: FieldDescriptor) -> Any:
+def _plain(value: Any, field: Any) -> Any:
     if isinstance(value, Message):
         return to_json(value)
     if field.enum_type is not None:

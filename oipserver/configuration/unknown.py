@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from google.protobuf import text_format
-from google.protobuf.descriptor import Descriptor
+
+#: What a message is made of; protobuf has a class for each of its implementations.
+Descriptor = Any
 
 _BRACKETS = {"{": "}", "<": ">"}
 
@@ -19,7 +21,7 @@ def unknown_in_text(text: str, kind: Descriptor) -> Iterator[tuple[str, int]]:
     yield from _fields(text_format.Tokenizer(text.split("\n")), kind, "")
 
 
-def _fields(tokens: Any, kind: Descriptor | None, closing: str) -> Iterator[tuple[str, int]]:
+def _fields(tokens: Any, kind: Descriptor, closing: str) -> Iterator[tuple[str, int]]:
     while not tokens.AtEnd() and not (closing and tokens.TryConsume(closing)):
         if tokens.TryConsume(",") or tokens.TryConsume(";"):
             continue
@@ -37,7 +39,7 @@ def _fields(tokens: Any, kind: Descriptor | None, closing: str) -> Iterator[tupl
         yield from _value(tokens, field.message_type if field is not None else None)
 
 
-def _value(tokens: Any, kind: Descriptor | None) -> Iterator[tuple[str, int]]:
+def _value(tokens: Any, kind: Descriptor) -> Iterator[tuple[str, int]]:
     opening = tokens.token
     if opening in _BRACKETS:
         tokens.NextToken()
@@ -73,7 +75,7 @@ def known_in_json(value: Any, kind: Descriptor, unknown: Callable[[str], object]
     return known
 
 
-def _known_members(value: Any, kind: Descriptor | None, unknown: Callable[[str], object], path: str) -> Any:
+def _known_members(value: Any, kind: Descriptor, unknown: Callable[[str], object], path: str) -> Any:
     if kind is None:
         return value
     if kind.GetOptions().map_entry:
