@@ -28,6 +28,7 @@ from .handlers import (
     StatisticsCalls,
     TraceCalls,
 )
+from .restricted import RestrictedCalls, restricted_methods
 from .stream import StreamSession
 from .transport import channel_options, credentials
 
@@ -73,7 +74,9 @@ class GrpcServer:
         loop = asyncio.get_running_loop()
         tls = credentials(settings)
         _require_free(settings.host, settings.grpc_port)
-        server = grpc.server(self._threads, options=channel_options(settings))
+        restricted = restricted_methods(settings)
+        interceptors = (RestrictedCalls(restricted),) if restricted else ()
+        server = grpc.server(self._threads, options=channel_options(settings), interceptors=interceptors)
         self._dispatcher = Dispatcher(SERVICE, loop, self._quick, self._observer)
         server.add_registered_method_handlers(SERVICE, self._methods(self._dispatcher))
         self._health = health.HealthServicer(lambda: self._ready_from_thread(loop), (SERVICE,))

@@ -30,6 +30,7 @@ from .gzip_layer import GzipLayer
 from .handler import InferHandler
 from .observer import RequestObserver
 from .reply import Reply
+from .restricted import RestrictedLayer, infer_handler, restrictions
 from .routes import MODEL, VERSION, add_data_routes
 from .stream import AsgiInferStream
 
@@ -58,7 +59,7 @@ def create_app(
         # The server has metrics and spans of its own. Releases of FastAPI without any ignore this.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    handler = handler or InferHandler(data_plane, settings)
+    handler = handler or infer_handler(data_plane, settings)
     infer = AsgiInfer(handler, settings.http_max_body_bytes)
     stream = AsgiInferStream(data_plane, handler, settings)
     for path in (MODEL, VERSION):
@@ -96,6 +97,8 @@ def _add_layers(app: FastAPI, settings: Settings, observer: RequestObserver | No
         app.add_middleware(GzipLayer, minimum_size=MIN_SIZE, compresslevel=1)
     if settings.cors_settings is not None:
         app.add_middleware(CORSMiddleware, **settings.cors_settings.model_dump())
+    if needed := restrictions(settings):
+        app.add_middleware(RestrictedLayer, needed=needed)
     app.add_middleware(Boundary, observer=observer, root_path=settings.root_path.rstrip("/"))
 
 

@@ -17,8 +17,8 @@ from .app import create_app
 from .connection import RestConnection
 from .cors import CrossOrigin
 from .door import InferDoor
-from .handler import InferHandler
 from .observer import RequestObserver
+from .restricted import infer_handler
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class RestServer:
         self._state = ServerState()
         self._server: asyncio.Server | None = None
         self._gone = asyncio.Event()
-        handler = InferHandler(data_plane, settings)
+        handler = infer_handler(data_plane, settings)
         #: The application behind everything but inference; further routes may be added until ``start``.
         self.app = create_app(
             data_plane,
