@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 
 from oipserver.executor.pool import PoolManager
-from oipserver.plane import ControlPlane, DataPlane
+from oipserver.plane import ControlPlane, DataPlane, TraceControl
 from oipserver.protocol import ServerMetadata
 from oipserver.registry import ModelRegistry, ServableBuilder
 from oipserver.repository import ModelRepository, Scan
@@ -97,5 +97,6 @@ async def _start(
         await registry.load(name, [model])
     readiness = Readiness()
     data = DataPlane(registry, ServerMetadata("oipserver", "1.2.3", ("model_repository",)), readiness)
-    server = GrpcServer(data, ControlPlane(registry, Shelf(shelf), "auto"), settings, observer=observer)
+    control, trace = ControlPlane(registry, Shelf(shelf), "auto"), TraceControl(data, settings)
+    server = GrpcServer(data, control, settings, observer=observer, trace=trace)
     return Served(server, registry, readiness, loop, await server.start())

@@ -10,7 +10,7 @@ from typing import Any
 from oipserver.errors import InvalidArgumentError
 from oipserver.executor import InProcessExecutor
 from oipserver.model import MLModel
-from oipserver.plane import ControlPlane, DataPlane
+from oipserver.plane import ControlPlane, DataPlane, TraceControl
 from oipserver.protocol import ServerMetadata
 from oipserver.registry import ModelRegistry, Servable
 from oipserver.repository import ModelRepository, Scan
@@ -161,7 +161,7 @@ async def rest_server(
     settings = settings or Settings()
     settings = settings.model_copy(update={"host": "127.0.0.1", "http_port": 0})
     async with planes(settings, ready) as (data, control):
-        server = RestServer(data, control, settings, **options)
+        server = RestServer(data, control, settings, trace=TraceControl(data, settings), **options)
         port = await server.start()
         try:
             yield server, port
