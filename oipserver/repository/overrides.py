@@ -62,10 +62,11 @@ class Overlays:
         where the files are too many bytes.
         """
         size = sum(map(len, overrides.files.values()))
-        self._reserve(size)
+        self._require_room(size)
         if self._home is None:
             self._home = TemporaryDirectory(prefix="oipserver-")
         overlay = Overlay(Path(mkdtemp(dir=self._home.name)), [], size)
+        self._kept_bytes += size
         try:
             await asyncio.to_thread(_write, overlay.folder / name, overrides, base, name)
             scan = await self._repository(overlay.folder).look(name)
@@ -92,15 +93,14 @@ class Overlays:
         if home is not None:
             await asyncio.to_thread(home.cleanup)
 
-    def _reserve(self, size: int) -> None:
+    def _require_room(self, size: int) -> None:
         if size and not self._max_bytes:
             raise UnsupportedError("this server takes no uploaded model files: its max_uploaded_bytes is 0")
-        if self._kept_bytes + size > self._max_bytes:
+        if size and self._kept_bytes + size > self._max_bytes:
             raise ResourceExhaustedError(
                 f"uploaded files of {size} bytes do not fit: {self._kept_bytes} bytes are kept of at most "
                 f"{self._max_bytes} (max_uploaded_bytes)"
             )
-        self._kept_bytes += size
 
 
 def check_file(path: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 
 from ...errors import InternalError, NotFoundError, OIPError, UnavailableError
 from ...protocol import ModelState, RepositoryIndexItem
@@ -51,7 +52,9 @@ class ControlPlane:
             row for row in self._registry.index() if row.name in found or (row.state, row.reason) != _GONE
         ]  # what was unloaded and is not in the repository either is no model any more
         told = {row.name for row in rows}
-        rows += [RepositoryIndexItem(name) for name in scan.names() if name not in told]
+        guessed = Counter(scan.broken.values())  # what cannot be read may go by several names: then none is told
+        broken = [name for name, reason in scan.broken.items() if guessed[reason] == 1]
+        rows += [RepositoryIndexItem(name) for name in dict.fromkeys([*scan.names(), *broken]) if name not in told]
         rows = [self._explained(row) for row in rows]
         rows.sort(key=lambda row: (row.name, row.version))
         return [row for row in rows if not ready or row.state is ModelState.READY]
@@ -157,10 +160,16 @@ class ControlPlane:
 
     async def _load_all(self, scan: Scan, names: list[str]) -> list[str]:
         results = await asyncio.gather(*(self._loader.load(name, scan=scan) for name in names), return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException) and not isinstance(result, OIPError):
+        failures: list[str] = []
+        noted = {row.name for row in self._registry.index()}
+        for name, result in zip(names, results, strict=True):
+            if isinstance(result, OIPError):
+                failures.append(result.message)
+                if name not in noted:  # it did not come so far that the registry knows of it
+                    self._broken[name] = result.message
+            elif isinstance(result, BaseException):
                 raise result
-        return [result.message for result in results if isinstance(result, OIPError)]
+        return failures
 
     async def _remove(self, name: str) -> None:
         del self._followed[name]
@@ -177,11 +186,12 @@ class ControlPlane:
         self._broken = {other: why for other, why in self._broken.items() if why != reason}
 
     def _explained(self, row: RepositoryIndexItem) -> RepositoryIndexItem:
-        """The row of a model that serves although its files cannot be used any more says so."""
+        """The row of a model that cannot be loaded as it is now says so, also where an older one still serves."""
         reason = self._broken.get(row.name)
-        if row.state is not ModelState.READY or not reason:
+        if not reason or row.state not in (ModelState.READY, ModelState.UNKNOWN):
             return row
-        return RepositoryIndexItem(row.name, row.version, row.state, reason)
+        state = row.state if row.state is ModelState.READY else ModelState.UNAVAILABLE
+        return RepositoryIndexItem(row.name, row.version, state, reason)
 
 
 _GONE = (ModelState.UNAVAILABLE, UNLOADED)

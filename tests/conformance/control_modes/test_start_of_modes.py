@@ -60,7 +60,7 @@ def test_several_repositories(root: Path, tmp_path: Path, serve: Callable[..., S
     write_model(second / "d", 4.0)
     server = serve(root, "--model-repository", str(second), "--model-control-mode=explicit", "--load-model=*")
     client = Client("http", server)
-    assert states(client) == {"a": "READY", "c": "READY", "d": "READY"}
+    assert states(client) == {"a": "READY", "b": "UNAVAILABLE", "c": "READY", "d": "READY"}
     assert f"model 'b' is in more than one repository: {root} and {second}" in server.output.replace("\n  ", " ")
     assert (client.added("a"), client.added("d")) == (1, 4)
     for file in (root / "b").rglob("*"):
