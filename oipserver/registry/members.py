@@ -40,14 +40,24 @@ class LeasedMember:
         """Its settings."""
         return self._servable.settings
 
-    async def infer(self, request: InferRequest) -> InferResponse:
-        """Answer ``request``. Raises OIPError."""
+    def infer_now(self, request: InferRequest) -> InferResponse | None:
+        """Answer ``request`` here and now; None where ``infer`` is needed. Raises OIPError."""
         servable, received = self._servable, monotonic_ns()
         try:
             servable.check(request)
             response = servable.scheduler.submit_now(request, received)
-            if response is None:
-                response = await servable.scheduler.submit(request, received)
+            if response is not None:
+                self._count(response)
+            return response
+        except BaseException as error:
+            servable.statistics.record_failure(monotonic_ns() - received, reason_of(error))
+            raise
+
+    async def infer(self, request: InferRequest) -> InferResponse:
+        """Answer ``request``, for which ``infer_now`` had no answer. Raises OIPError."""
+        servable, received = self._servable, monotonic_ns()
+        try:
+            response = await servable.scheduler.submit(request, received)
             self._count(response)
             return response
         except BaseException as error:

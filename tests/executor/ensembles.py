@@ -40,6 +40,9 @@ class Model:
         self.leases = 0
         self.requests: list[InferRequest] = []
 
+    def infer_now(self, request: InferRequest) -> InferResponse | None:
+        return None
+
     async def infer(self, request: InferRequest) -> InferResponse:
         self.requests.append(request)
         value = await self.answer(**{tensor.name: tensor.array for tensor in request.inputs})

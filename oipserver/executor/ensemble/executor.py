@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from time import monotonic_ns
 
 from ...errors import ModelLoadError, NotFoundError, OIPError, UnavailableError, UnsupportedError
@@ -89,16 +88,14 @@ class EnsembleExecutor(Executor):
             raise UnsupportedError(
                 f"ensemble '{self._settings.name}' answers in pieces, as its {self._last} does: it needs a stream"
             )
-        if self._plan.chain or isinstance(asyncio.current_task(), asyncio.Task):
-            return await self._execute(request)
-        return await asyncio.get_running_loop().create_task(self._execute(request))  # a wire may begin without one
-
-    async def _execute(self, request: InferRequest) -> InferResponse:
         start = monotonic_ns()
-        with self._leases() as members:
+        members = self._acquire()
+        try:
             run = EnsembleRun(self._plan, members, request)
             await run.all()
             return self._answer(request, run, start)
+        finally:
+            _release(members)
 
     def _answer(self, request: InferRequest, run: EnsembleRun, start: int) -> InferResponse:
         timings = Timings(infer_start=start, infer_end=monotonic_ns())
@@ -109,25 +106,29 @@ class EnsembleExecutor(Executor):
             yield await self.execute(request)
             return
         start = monotonic_ns()
-        with self._leases() as members:
+        members = self._acquire()
+        try:
             run = EnsembleRun(self._plan, members, request)
             async for _ in run.pieces(self._last):
                 yield self._answer(request, run, start)
                 start = monotonic_ns()
+        finally:
+            _release(members)
 
-    @contextmanager
-    def _leases(self) -> Iterator[dict[Step, Member]]:
+    def _acquire(self) -> dict[Step, Member]:
         """Every member, until the request is answered. Raises UnavailableError where one is not loaded any more."""
         members: dict[Step, Member] = {}
-        try:
-            for step in self._plan.steps:
-                try:
-                    members[step] = self._members.acquire(step.model, step.version)
-                except OIPError as error:
-                    raise UnavailableError(
-                        f"in ensemble '{self._settings.name}', {step}: {error.message}", retry_after=1.0
-                    ) from error
-            yield members
-        finally:
-            for member in members.values():
-                member.release()
+        for step in self._plan.steps:
+            try:
+                members[step] = self._members.acquire(step.model, step.version)
+            except OIPError as error:
+                _release(members)
+                raise UnavailableError(
+                    f"in ensemble '{self._settings.name}', {step}: {error.message}", retry_after=1.0
+                ) from error
+        return members
+
+
+def _release(members: dict[Step, Member]) -> None:
+    for member in members.values():
+        member.release()

@@ -24,8 +24,12 @@ class Member(Protocol):
         """Its settings."""
         ...
 
+    def infer_now(self, request: InferRequest) -> InferResponse | None:
+        """Answer ``request`` here and now; None where ``infer`` is needed. Raises OIPError."""
+        ...
+
     async def infer(self, request: InferRequest) -> InferResponse:
-        """Answer ``request``. Raises OIPError."""
+        """Answer ``request``, for which ``infer_now`` had no answer. Raises OIPError."""
         ...
 
     def stream(self, request: InferRequest) -> AsyncGenerator[InferResponse]:

@@ -8,22 +8,25 @@ from typing import Any
 
 from ...configuration import protocol_name
 from ...errors import ModelLoadError
-from ...protocol import TensorMetadata
+from ...protocol import RequestedOutput, TensorMetadata
 from ...settings import ModelSettings
 
 #: How a configuration writes "the newest version".
 _LATEST = ("", "-1", "0")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Step:
-    """One call of a model. ``inputs`` and ``outputs`` pair the model's tensors with the ensemble's."""
+    """One call of a model. ``inputs`` and ``outputs`` pair the model's tensors with the ensemble's; the model is asked
+    for ``wanted``."""
 
     number: int
     model: str
     version: str  # "" for the default one
     inputs: tuple[tuple[str, str], ...]
     outputs: tuple[tuple[str, str], ...]
+    wanted: list[RequestedOutput]
+    names: dict[str, str]  # of the ensemble's tensors, by the model's outputs
 
     def __str__(self) -> str:
         return f"step {self.number} (model '{self.model}'{f' version {self.version}' if self.version else ''})"
@@ -32,8 +35,9 @@ class Step:
 class Plan:
     """The steps of one ensemble, in an order in which each comes after those it needs.
 
-    ``inputs`` and ``outputs`` are the ensemble's own, with the batch's dimension; ``consumers`` has, for each tensor,
-    the steps that take it.
+    ``inputs`` and ``outputs`` are the ensemble's own, with the batch's dimension. ``producers`` and ``consumers`` have,
+    for each tensor, the step that writes it and those that take it; ``followers``, for each step, those that need it.
+    ``first`` need none.
     """
 
     def __init__(self, settings: ModelSettings) -> None:
@@ -54,11 +58,13 @@ class Plan:
         self.producers = self._producers(steps)
         self._check_flow()
         self.steps = self._sorted(steps)
-        #: Whether each step needs the one before it, so that nothing can run side by side.
-        self.chain = all(
-            any(self.producers.get(tensor) is before for _, tensor in step.inputs)
-            for before, step in zip(self.steps, self.steps[1:], strict=False)
-        )
+        #: How many other steps each one needs.
+        self.needs = {step: len(self._needed(step)) for step in self.steps}
+        self.followers = {step: [other for other in self.steps if step in self._needed(other)] for step in self.steps}
+        self.first = [step for step in self.steps if not self.needs[step]]
+
+    def _needed(self, step: Step) -> set[Step]:
+        return {self.producers[tensor] for _, tensor in step.inputs if tensor in self.producers}
 
     def wrong(self, what: str) -> ModelLoadError:
         """An error that names this ensemble."""
@@ -79,7 +85,15 @@ class Plan:
         if not model:
             raise self.wrong(f"must specify 'model_name' in step {number}")
         taken, given = (self._map(number, step, name) for name in ("input_map", "output_map"))
-        return Step(number, model, "" if version in _LATEST else version, taken, given)
+        return Step(
+            number,
+            model,
+            "" if version in _LATEST else version,
+            taken,
+            given,
+            [RequestedOutput(name) for name, _ in given],
+            dict(given),
+        )
 
     def _map(self, number: int, step: Mapping[str, Any], name: str) -> tuple[tuple[str, str], ...]:
         if not step.get(name):

@@ -7,65 +7,120 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 
 from ...errors import InternalError, NotFoundError, OIPError, UnavailableError, error_from_code
-from ...protocol import InferRequest, InferResponse, RequestedOutput
+from ...protocol import InferRequest, InferResponse
 from ...tensor import Tensor
 from .members import Member
 from .plan import Plan, Step
 
+_Call = tuple[Step, InferRequest]
+
 
 class EnsembleRun:
-    """The tensors that are there so far, and the steps that still wait for some.
+    """The tensors that are there so far, and what the steps that have not run still need.
 
-    A step runs as soon as what it needs is there; those that need nothing of each other run side by side. Tensors pass
-    under another name and otherwise as they are. Raises OIPError naming the step that failed.
+    A step runs as soon as what it needs is there: at once where its model answers here and now, side by side with
+    others where they wait. Tensors pass under another name and otherwise as they are. Raises OIPError naming the step
+    that failed.
     """
+
+    __slots__ = ("_members", "_needs", "_plan", "_request", "_tensors")
 
     def __init__(self, plan: Plan, members: Mapping[Step, Member], request: InferRequest) -> None:
         self._plan = plan
         self._members = members
         self._request = request
+        self._needs = plan.needs.copy()
         self._tensors: dict[str, Tensor] = {tensor.name: tensor for tensor in request.inputs}
-        self._done: set[Step] = set()
-        self._begun: set[Step] = set()
 
     async def all(self, but: Step | None = None) -> None:
-        """Run every step, or all ``but`` one that needs the others."""
+        """Run every step, or all ``but`` one that no other needs."""
         if but is not None:
-            self._begun.add(but)
-        if self._plan.chain:
-            for step in self._plan.steps:
-                if step is not but:
-                    self._keep(step, await self._call(step))
+            self._needs[but] += 1  # nobody will ever give it
+        waiting = self._advance([step for step in self._plan.first if step is not but])
+        while len(waiting) == 1:
+            waiting = self._advance(await self._wait(*waiting[0]))
+        if not waiting:
             return
+        if isinstance(asyncio.current_task(), asyncio.Task):
+            await self._side_by_side(waiting)
+        else:  # a wire may have begun without one
+            await asyncio.get_running_loop().create_task(self._side_by_side(waiting))
+
+    async def _side_by_side(self, waiting: list[_Call]) -> None:
         try:
             async with asyncio.TaskGroup() as group:
-                await self._side_by_side(group)
+                for call in waiting:
+                    group.create_task(self._branch(group, call))
         except BaseExceptionGroup as failures:
             raise _first(failures) from None
 
-    async def _side_by_side(self, group: asyncio.TaskGroup) -> None:
-        """Run what can run now, and after each what it was that others waited for; the last of them in this task."""
-        ready = self._ready()
+    async def _branch(self, group: asyncio.TaskGroup, call: _Call) -> None:
+        """Wait for ``call`` and go on from it, alone or with others."""
+        waiting = [call]
+        while waiting:
+            *others, mine = waiting
+            for other in others:
+                group.create_task(self._branch(group, other))
+            waiting = self._advance(await self._wait(*mine))
+
+    # -- one step ------------------------------------------------------------------------------------------------------
+
+    def _advance(self, ready: list[Step]) -> list[_Call]:
+        """Run ``ready`` and what follows as far as models answer here and now; the calls that somebody must await."""
+        waiting: list[_Call] = []
         while ready:
-            *others, mine = ready
-            for step in others:
-                group.create_task(self._in_task(group, step))
-            self._keep(mine, await self._call(mine))
-            ready = self._ready()
+            step = ready.pop()
+            request = self._inner(step)
+            try:
+                response = self._members[step].infer_now(request)
+            except OIPError as error:
+                raise self._named(step, error) from error
+            if response is None:
+                waiting.append((step, request))
+            else:
+                ready += self._keep(step, response)
+        return waiting
 
-    async def _in_task(self, group: asyncio.TaskGroup, step: Step) -> None:
-        self._keep(step, await self._call(step))
-        await self._side_by_side(group)
+    async def _wait(self, step: Step, request: InferRequest) -> list[Step]:
+        """The answer of ``step``; those that can run now."""
+        try:
+            response = await self._members[step].infer(request)
+        except OIPError as error:
+            raise self._named(step, error) from error
+        return self._keep(step, response)
 
-    def _ready(self) -> list[Step]:
-        producers, done = self._plan.producers, self._done
-        ready = [
-            step
-            for step in self._plan.steps
-            if step not in self._begun
-            and all(producers[tensor] in done for _, tensor in step.inputs if tensor in producers)
-        ]
-        self._begun.update(ready)
+    def _inner(self, step: Step) -> InferRequest:
+        """The request to the model of ``step``: what is optional and not there, it does without."""
+        request, tensors = self._request, self._tensors
+        inputs: list[Tensor] = []
+        for name, tensor in step.inputs:
+            given = tensors.get(tensor)
+            if given is not None:
+                inputs.append(_passed(given, name))
+        parameters = request.parameters
+        return InferRequest(
+            step.model,
+            inputs,
+            step.version,
+            request.id,
+            step.wanted,
+            parameters.copy() if parameters else {},
+            request.headers,
+            request.deadline,
+        )
+
+    def _keep(self, step: Step, response: InferResponse) -> list[Step]:
+        """Keep what ``step`` gave; those that can run now."""
+        names, tensors = step.names, self._tensors
+        for tensor in response.outputs:
+            name = names.get(tensor.name)
+            if name is not None:
+                tensors[name] = tensor
+        needs, ready = self._needs, []
+        for follower in self._plan.followers[step]:
+            needs[follower] -= 1
+            if not needs[follower]:
+                ready.append(follower)
         return ready
 
     async def pieces(self, last: Step) -> AsyncIterator[list[Tensor]]:
@@ -79,35 +134,6 @@ class EnsembleRun:
         except OIPError as error:
             raise self._named(last, error) from error
 
-    # -- one step ------------------------------------------------------------------------------------------------------
-
-    async def _call(self, step: Step) -> InferResponse:
-        try:
-            return await self._members[step].infer(self._inner(step))
-        except OIPError as error:
-            raise self._named(step, error) from error
-
-    def _inner(self, step: Step) -> InferRequest:
-        """The request to the model of ``step``: what is optional and not there, it does without."""
-        request, tensors = self._request, self._tensors
-        return InferRequest(
-            step.model,
-            [_passed(tensors[tensor], name) for name, tensor in step.inputs if tensor in tensors],
-            step.version,
-            request.id,
-            [RequestedOutput(name) for name, _ in step.outputs],
-            dict(request.parameters),
-            request.headers,
-            request.deadline,
-        )
-
-    def _keep(self, step: Step, response: InferResponse) -> None:
-        given = {tensor.name: tensor for tensor in response.outputs}
-        for name, tensor in step.outputs:
-            if name in given:
-                self._tensors[tensor] = _passed(given[name], tensor)
-        self._done.add(step)
-
     def outputs(self) -> list[Tensor]:
         """What the caller asked for, or all there is. Raises InternalError where a model left out what was asked."""
         asked = [output.name for output in self._request.outputs]
@@ -117,7 +143,7 @@ class EnsembleRun:
             raise InternalError(
                 f"in ensemble '{self._plan.name}', {self._plan.producers[missing[0]]} gave no tensor '{missing[0]}'"
             )
-        return [self._tensors[name] for name in names]
+        return [_passed(self._tensors[name], name) for name in names]
 
     def _named(self, step: Step, error: OIPError) -> OIPError:
         """``error`` as the ensemble's caller is to see it: a model that is gone is no mistake of theirs."""
@@ -129,9 +155,10 @@ class EnsembleRun:
 
 def _passed(tensor: Tensor, name: str) -> Tensor:
     """``tensor`` under another name. Its parameters are between a model and its caller."""
-    passed = tensor.renamed(name)
-    passed.parameters = None
-    return passed
+    if tensor.name != name or tensor.parameters:
+        tensor = tensor.renamed(name)
+        tensor.parameters = None
+    return tensor
 
 
 def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
