@@ -8,6 +8,7 @@ import json
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
+from contextvars import copy_context
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -128,7 +129,7 @@ class ModelCode:
             answer = self._instance.execute(requests)
             if inspect.iscoroutine(answer):
                 self._runner = self._runner or asyncio.Runner()
-                answer = self._runner.run(answer)
+                answer = self._runner.run(answer, context=copy_context())
             return answer
         except Exception as error:
             raise self._failure(error) from error
@@ -173,8 +174,8 @@ class ModelCode:
     def begin(self, execution: Execution, ticket: Ticket) -> None:
         """Have a decoupled model begin with one request; its answers come by the ticket, as does what it raises."""
         enter(execution)
-        request = InferenceRequest.received(execution.requests[0], ticket)
         try:
+            request = InferenceRequest.received(execution.requests[0], ticket)
             answer = self._instance.execute([request])
             if inspect.iscoroutine(answer):
                 asyncio.run_coroutine_threadsafe(self._finish(answer, request, ticket), self._background())

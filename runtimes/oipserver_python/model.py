@@ -114,7 +114,6 @@ class PythonModel(MLModel):
         execution, (ticket,) = self._execution([request])
         try:
             began = self._in_thread(self._code.begin, execution, ticket)
-            del request, execution.requests  # it is the model's, who knows how long it needs it
             while (response := await ticket.next()) is not None:
                 yield response
                 if response.final:
