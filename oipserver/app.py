@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -32,7 +31,7 @@ from .plane.extensions.shared_memory import RegionPlane, RegionTable, open_cuda
 from .protocol import ModelState, ServerMetadata
 from .registry import ModelRegistry, ServableBuilder
 from .repository import Overlays, Scan, model_repository, models_below
-from .runtime import mlserver_alias
+from .runtime import collector, mlserver_alias
 from .settings import ModelSettings, Settings
 from .telemetry.metrics import Metrics
 from .telemetry.tracing import Tracing
@@ -197,9 +196,7 @@ class Server:
         self._go(ServerState.READY)
         if self._settings.model_control_mode == "poll":
             self._watch = asyncio.create_task(Watcher(self._control, self._settings.repository_poll_secs).run())
-        # What is loaded now stays: keep the garbage collector from walking it again and again.
-        gc.collect()
-        gc.freeze()
+        collector.settle()
         return StartReport(
             self._settings.host,
             http_port,

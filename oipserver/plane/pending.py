@@ -48,7 +48,9 @@ class PendingInference(Pending[InferResponse]):
 
     def _answered(self, outcome: InferResponse | Exception) -> None:
         self._over = True
-        self._tell(self._end(outcome))
+        tell = self._tell
+        del self._tell  # no cycles: what is told may be large, and is not to wait for the garbage collector
+        tell(self._end(outcome))
 
     def _end(self, outcome: InferResponse | Exception) -> InferResponse | Exception:
         try:

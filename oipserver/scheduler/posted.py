@@ -63,8 +63,9 @@ class PostedExecution(Pending[InferResponse]):
     def _ended(self, outcome: Answer) -> None:
         self._over = True
         self._scheduler.executed(self, outcome)
-        if self._tell is not None:
-            self._tell(outcome)
+        tell, self._tell = self._tell, None
+        if tell is not None:
+            tell(outcome)
 
 
 class PostedEntry(Pending[InferResponse]):
@@ -112,8 +113,9 @@ class PostedEntry(Pending[InferResponse]):
     def _end(self, outcome: Answer) -> None:
         self._over = True
         self._scheduler.gone(self._entry, abandoned=False)
-        assert self._tell is not None, "then() comes first"
-        self._tell(outcome)
+        tell, self._tell = self._tell, None
+        assert tell is not None, "then() comes first"
+        tell(outcome)
 
 
 class PostedTask(Pending[InferResponse]):

@@ -86,8 +86,9 @@ class Entry:
             return
         self._over, self._finished, self.outcome = True, True, outcome
         future = self._future
-        if self.tell is not None:
-            self.tell(outcome)
+        tell, self.tell = self.tell, None  # who is told knows this entry: no cycles, whose memory would wait for the
+        if tell is not None:  # garbage collector
+            tell(outcome)
         elif future is not None and not future.done():
             future.set_result(outcome)
 

@@ -37,7 +37,9 @@ class PendingReply(Pending[Reply]):
     def _answered(self, outcome: InferResponse | Exception) -> None:
         reply = self._make(outcome)
         if isinstance(reply, Reply):
-            self._tell(reply)
+            tell = self._tell
+            del self._tell  # no cycles
+            tell(reply)
             return
         self._compression = asyncio.get_running_loop().create_task(reply)
         self._compression.add_done_callback(self._compressed)

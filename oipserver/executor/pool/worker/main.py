@@ -12,6 +12,7 @@ import socket
 import sys
 
 from .... import __version__
+from ....runtime import collector
 from ..frames import PROTOCOL, Kind, encode
 from ..memory import SharedMemory
 from .outbox import Outbox
@@ -26,6 +27,7 @@ def main() -> None:
     _die_with(parent)
     _leave_signals_to_the_server()
     faulthandler.enable()
+    collector.relax()
     memory = SharedMemory(memory_fd)
     os.close(memory_fd)
     sock = socket.socket(fileno=socket_fd)
