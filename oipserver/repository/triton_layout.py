@@ -61,7 +61,7 @@ class TritonLayout(Layout):
     def owned(self, folder: Folder) -> Collection[str]:
         if self._file(folder) is not None:
             return folder.folders
-        return [name for name in folder.folders if is_version(name)]
+        return [name for name in folder.folders if name.isdigit()]
 
     def read(self, folder: Folder, environment: Environment, findings: Findings) -> None:
         def warn(message: str) -> None:
