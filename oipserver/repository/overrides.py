@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 
 from ..configuration import to_message
-from ..errors import InvalidArgumentError, ResourceExhaustedError, UnsupportedError
+from ..errors import InternalError, InvalidArgumentError, ResourceExhaustedError, UnsupportedError
 from ..settings import ModelSettings
 from ..settings.model_file import MODEL_SETTINGS_FILE
 from .repository import ModelRepository, Scan
@@ -63,9 +63,7 @@ class Overlays:
         """
         size = sum(map(len, overrides.files.values()))
         self._require_room(size)
-        if self._home is None:
-            self._home = TemporaryDirectory(prefix="oipserver-")
-        overlay = Overlay(Path(mkdtemp(dir=self._home.name)), [], size)
+        overlay = Overlay(self._new_folder(), [], size)
         self._kept_bytes += size
         try:
             await asyncio.to_thread(_write, overlay.folder / name, overrides, base, name)
@@ -92,6 +90,14 @@ class Overlays:
         home, self._home = self._home, None
         if home is not None:
             await asyncio.to_thread(home.cleanup)
+
+    def _new_folder(self) -> Path:
+        try:
+            if self._home is None:
+                self._home = TemporaryDirectory(prefix="oipserver-")
+            return Path(mkdtemp(dir=self._home.name))
+        except OSError as error:
+            raise InternalError(f"there is no place for a model's files: {error.strerror}") from error
 
     def _require_room(self, size: int) -> None:
         if size and not self._max_bytes:

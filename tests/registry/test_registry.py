@@ -14,7 +14,7 @@ from oipserver.errors import ModelLoadError, NotFoundError, OIPError, Unavailabl
 from oipserver.executor.pool import PoolManager
 from oipserver.plane import DataPlane
 from oipserver.protocol import InferRequest, ModelState, ServerMetadata
-from oipserver.registry import ModelRegistry, Servable, ServableBuilder
+from oipserver.registry import ModelRegistry, Servable, ServableBuilder, VersionsFailedError
 from oipserver.registry.registry import version_key
 from oipserver.settings import ModelSettings, Settings
 from oipserver.tensor import Tensor
@@ -65,6 +65,12 @@ def settings(folder: Path, version: str = "", name: str = "m", **extra: Any) -> 
         }
     )
     made._source = str(folder / "model-settings.json")
+    return made
+
+
+def broken(folder: Path, version: str) -> ModelSettings:
+    made = settings(folder, version)
+    made.implementation = "no_such_module.Model"
     return made
 
 
@@ -157,6 +163,46 @@ def test_versions_that_are_gone_leave_only_when_all_new_ones_are_there(folder: P
         await models.load("m", [settings(folder, "2")])
         assert [servable.version for servable in models] == ["2"]
         assert models.problems() == []
+
+    run(scenario)
+
+
+def test_versions_take_over_together_or_not_at_all(folder: Path) -> None:
+    async def scenario(models: ModelRegistry, plane: DataPlane) -> None:
+        await models.load("m", [settings(folder, "1")])
+        (folder / "number.txt").write_text("2")
+        with pytest.raises(VersionsFailedError, match="no_such_module") as caught:
+            await models.load("m", [settings(folder, "1"), broken(folder, "3"), settings(folder, "4")])
+        assert list(caught.value.failures) == ["3"]
+        assert (await ask(plane, "1"), [servable.version for servable in models]) == (1, ["1"])
+        assert (folder / "unloaded").read_text() == "2"  # those that had loaded
+        rows = {row.version: row for row in models.index()}
+        assert rows["1"].state is ModelState.READY
+        assert "another version" in rows["1"].reason
+        assert [rows[version].state for version in ("3", "4")] == [ModelState.UNAVAILABLE] * 2
+        await models.load("m", [settings(folder, "1"), settings(folder, "4")])
+        assert [(row.version, row.reason) for row in models.index()] == [("1", ""), ("4", "")]
+        assert await ask(plane, "1") == 2
+
+    run(scenario)
+
+
+def test_an_unloaded_model_is_remembered_until_it_is_forgotten(folder: Path) -> None:
+    async def scenario(models: ModelRegistry, plane: DataPlane) -> None:
+        await models.load("m", [settings(folder, "1"), settings(folder, "2")])
+        (folder / "gate").touch()
+        held = asyncio.create_task(ask(plane))
+        await asyncio.sleep(0)
+        unload = asyncio.create_task(models.unload("m"))
+        await asyncio.sleep(0.01)
+        assert ModelState.UNLOADING in {row.state for row in models.index()}
+        (folder / "gate").unlink()
+        await asyncio.gather(held, unload)
+        rows = [(row.version, row.state, row.reason) for row in models.index()]
+        assert rows == [(version, ModelState.UNAVAILABLE, "unloaded") for version in ("1", "2")]
+        assert models.problems() == []
+        models.forget("m")
+        assert models.index() == []
 
     run(scenario)
 

@@ -90,7 +90,8 @@ def test_a_configuration_alone_copies_no_file(home: Path) -> None:
         (model,) = overlay.models
         assert model.configuration is not None
         assert (model.configuration["max_batch_size"], model.version) == (7, "1")
-        assert Path(str(model.parameters.uri)).read_bytes() == b"large"
+        assert model.parameters.uri == str(overlay.folder / "m" / "1" / "model.onnx")
+        assert (overlay.folder / "m" / "1" / "model.onnx").read_bytes() == b"large"
         assert (overlay.folder / "m" / "labels.txt").read_text() == "a"
         await overlays.remove(overlay)
         assert (folder / "1" / "model.onnx").read_bytes() == b"large"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64decode
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -56,7 +57,12 @@ def add_model_repository_routes(app: FastAPI, plane: ControlPlane, settings: Set
         raise UnsupportedError("'repository_name' specification is not supported")
 
     model = "models/{model_name}"
-    routes = {"index": index, f"{model}/load": load, f"{model}/unload": unload, "{repository}/index": named}
+    routes: dict[str, Callable[..., Any]] = {
+        "index": index,
+        f"{model}/load": load,
+        f"{model}/unload": unload,
+        "{repository}/index": named,
+    }
     for path, endpoint in routes.items():
         app.add_api_route(f"{_REPOSITORY}/{path}", endpoint, methods=["POST"], include_in_schema=False)
 
