@@ -1,4 +1,4 @@
-"""What do protocol extensions save or cost? A 16 MB tensor through shared memory beside its ways over the wires."""
+"""What do extensions save or cost? A 16 MB tensor through shared memory; an ensemble beside its parts."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from statistics import median
 import numpy as np
 from harness.bench import Bench
 from harness.cases import Case, Payload, identity_case, parse_grpc, parse_rest
+from harness.ensemble import ensemble, ensemble_goals, ensemble_table
 from harness.measure import Spread
 from harness.servers import Endpoint, ModelSpec, oipserver
 from harness.table import Goal, goals_table, markdown
@@ -154,9 +155,12 @@ def main() -> None:
     with Bench(__doc__ or "", rounds=5, seconds=2, longest=600) as bench:
         rates = shared_memory(bench)
         bench.stop_all()
-        print(f"## Extensions\n\n{bench.conditions([])}\n")
+        steps = ensemble(bench)
+        bench.stop_all()
+        print(f"## Extensions\n\n{bench.conditions([steps])}\n")
         print(shared_memory_table(rates))
-        print(goals_table([shared_memory_goal(rates)]))
+        print(ensemble_table(steps))
+        print(goals_table([shared_memory_goal(rates), *ensemble_goals(steps)]))
 
 
 if __name__ == "__main__":
