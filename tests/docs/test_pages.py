@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.support.server_process import ServerProcess
@@ -47,6 +48,24 @@ def test_settings_of_onnx_models(page: str, tmp_path: Path, serve: Callable[...,
     expected = json.loads((ROOT / "examples" / "onnx-add" / "expected.json").read_text())
     answer = server.infer("adder", request).json()
     assert answer["outputs"][0]["data"] == expected["outputs"][0]["data"]
+
+
+@pytest.mark.process
+def test_classification(tmp_path: Path, serve: Callable[..., ServerProcess]) -> None:
+    write_files("classification.md", tmp_path)
+    server = serve(tmp_path)
+    for name, text in blocks("classification.md", "request").items():
+        answer = server.infer(name, json.loads(text))
+        assert answer.text == blocks("classification.md", "answer")[name].strip()
+
+
+@pytest.mark.process
+def test_generate(tmp_path: Path, serve: Callable[..., ServerProcess]) -> None:
+    write_files("generate.md", tmp_path)
+    server = serve(tmp_path)
+    for route, text in blocks("generate.md", "request").items():
+        answer = httpx.post(server.url(f"/v2/models/greeter/{route}"), content=text, timeout=30)
+        assert answer.text.strip() == blocks("generate.md", "answer")[route].strip()
 
 
 def test_links_lead_somewhere() -> None:
