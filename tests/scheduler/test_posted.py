@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -299,5 +301,33 @@ def test_a_posted_request_can_be_awaited() -> None:
         assert first.result() == [2]
         assert second.cancelled()
         assert bench.executor.batches == [[1]]
+
+    run(main)
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_nothing_is_left_to_the_garbage_collector(batch: int) -> None:
+    async def main(loop: VirtualTimeLoop) -> None:
+        bench = Bench(loop, PostingExecutor(), batch=batch)
+        if batch > 1:
+            await bench.company()
+        gc.collect()
+        gc.disable()
+        try:
+            requests = [request(float(value)) for value in range(4)]
+            seen = [weakref.ref(one.inputs[0].array) for one in requests]
+            for one in requests:
+                pending = bench.scheduler.post(one, loop.clock())
+                assert pending is not None
+                pending.then(lambda outcome: None)
+            del one, requests, pending
+            while bench.executor.runs or bench.scheduler.queued:
+                await turns()
+                if bench.executor.runs:
+                    bench.executor.runs.pop(0).finish()
+            await turns()
+            assert [ref() for ref in seen] == [None] * 4
+        finally:
+            gc.enable()
 
     run(main)
