@@ -51,6 +51,7 @@ EXTENSIONS = (
     "logging",
     "model_configuration",
     "model_repository",
+    "model_repository(unload_dependents)",
     "parameters",
     "schedule_policy",
     "sequence",
