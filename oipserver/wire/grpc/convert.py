@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from google.protobuf.message import DecodeError
 
@@ -27,6 +28,14 @@ WANTS_EMPTY_FINAL = "triton_enable_empty_final_response"
 WIRE_PARAMETERS = (WANTS_EMPTY_FINAL,)
 _STREAM_ERROR = b"\x0a"  # ModelStreamInferResponse.error_message, length-delimited
 _STREAM_RESPONSE = b"\x12"  # ModelStreamInferResponse.infer_response, length-delimited
+
+
+class Parse(Protocol):
+    """Makes a request of a serialized ModelInferRequest. Raises OIPError."""
+
+    def __call__(
+        self, data: bytes, headers: Mapping[str, str] | None = None, deadline: int | None = None
+    ) -> InferRequest: ...
 
 
 def parse_infer(data: bytes, headers: Mapping[str, str] | None = None, deadline: int | None = None) -> InferRequest:

@@ -14,7 +14,9 @@ from ...pb import inference_pb2, model_config_pb2
 from ...plane import ControlPlane, DataPlane, TraceControl
 from ...settings import Settings
 from ..address import bind, cannot_listen
+from ..forwarding import HeaderForwarding
 from . import health
+from .convert import Parse, parse_infer
 from .dialects import DIALECTS
 from .dispatch import Dispatcher, GrpcObserver
 from .handlers import (
@@ -119,12 +121,13 @@ class GrpcServer:
         if self._trace is not None:
             groups += (TraceCalls(self._trace),)
         loop, dialect = asyncio.get_running_loop(), DIALECTS[self._settings.grpc_stream_dialect]
+        parse = _parse(self._settings.grpc_header_forward_pattern)
         return {
             "ModelInfer": dispatcher.unary(
-                "ModelInfer", InferHandler(self._data, typed_answers=self._settings.grpc_typed_answers)
+                "ModelInfer", InferHandler(self._data, typed_answers=self._settings.grpc_typed_answers, parse=parse)
             ),
             "ModelStreamInfer": dispatcher.stream(
-                "ModelStreamInfer", lambda call: StreamSession(self._data, call, loop, dialect)
+                "ModelStreamInfer", lambda call: StreamSession(self._data, call, loop, dialect, parse)
             ),
             **{
                 name: dispatcher.on_loop(name, handler, quick=group.quick)
@@ -146,6 +149,14 @@ class GrpcServer:
             if ready != servicer.told:
                 await asyncio.to_thread(servicer.tell, ready)
             await asyncio.sleep(_HEALTH_INTERVAL)
+
+
+def _parse(forward: str) -> Parse:
+    """What makes requests of messages; headers that match ``forward`` become parameters where it is given."""
+    if not forward:
+        return parse_infer
+    forwarding = HeaderForwarding("grpc_header_forward_pattern", forward)
+    return lambda data, headers=None, deadline=None: forwarding(parse_infer(data, headers, deadline))
 
 
 def _add_reflection(server: grpc.Server) -> None:

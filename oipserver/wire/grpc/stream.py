@@ -12,7 +12,7 @@ from threading import Semaphore
 from ...errors import InternalError, NotFoundError, OIPError
 from ...plane import DataPlane
 from ...protocol import InferRequest, InferResponse
-from .convert import WANTS_EMPTY_FINAL, parse_infer, request_id
+from .convert import WANTS_EMPTY_FINAL, Parse, parse_infer, request_id
 from .dialects import Answer, Dialect
 from .handlers import Call
 from .outbox import Outbox
@@ -34,8 +34,16 @@ class StreamSession:
     by requests before them, nor do they hold up others.
     """
 
-    def __init__(self, data: DataPlane, call: Call, loop: asyncio.AbstractEventLoop, dialect: Dialect) -> None:
+    def __init__(
+        self,
+        data: DataPlane,
+        call: Call,
+        loop: asyncio.AbstractEventLoop,
+        dialect: Dialect,
+        parse: Parse = parse_infer,
+    ) -> None:
         self._data = data
+        self._parse = parse
         self._call = call
         self._loop = loop
         self._dialect = dialect
@@ -57,7 +65,7 @@ class StreamSession:
         self._permits.acquire()
         work: InferRequest | Answer
         try:
-            work = parse_infer(data, self._call.headers, self._call.deadline)
+            work = self._parse(data, self._call.headers, self._call.deadline)
         except Exception as error:
             work = _failed(error, request_id(data), refused=True)
         self._post(partial(self._begin, work))

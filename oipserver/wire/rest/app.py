@@ -15,6 +15,7 @@ from ...plane import ControlPlane, DataPlane, TraceControl
 from ...settings import Settings
 from .asgi_door import AsgiInfer, RawRoute
 from .boundary import Boundary
+from .choose import infer_handler
 from .compression import MIN_SIZE
 from .custom import add_custom_handlers
 from .docs import add_docs
@@ -30,7 +31,7 @@ from .gzip_layer import GzipLayer
 from .handler import InferHandler
 from .observer import RequestObserver
 from .reply import Reply
-from .restricted import RestrictedLayer, infer_handler, restrictions
+from .restricted import RestrictedLayer, restrictions
 from .routes import MODEL, VERSION, add_data_routes
 from .stream import AsgiInferStream
 

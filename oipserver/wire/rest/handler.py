@@ -157,6 +157,10 @@ class InferHandler:
             return read_raw_request(body, self._data_plane.model_metadata(name, version), version, view)
         return read_binary_request(body, length, name, version, view)
 
+    def forwarded(self, request: InferRequest) -> InferRequest:
+        """``request`` with what its headers add to it: nothing, unless a setting says so."""
+        return request
+
     def _reply(self, response: InferResponse, form: OutputForm | None) -> Reply:
         buffers, length = write_buffers(response, form, nan_as_null=self._nan_as_null)
         return Reply(200, _reply_headers(response, length), buffers)

@@ -6,14 +6,11 @@ import re
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ...plane import DataPlane
 from ...settings import Settings
-from ...tensor.tensor import Buffer
 from ..restricted import Needed, restricted_apis
 from .asgi_door import send_reply
 from .errors import message_reply
-from .handler import Begun, InferHandler
-from .headers import HeaderView, RawHeaders
+from .headers import HeaderView
 from .reply import Reply
 
 _MODEL = r"/models/[^/]+(?:/versions/[^/]+)?"
@@ -44,27 +41,9 @@ def restrictions(settings: Settings) -> dict[str, Needed]:
     return restricted_apis("http_restricted_api", settings.http_restricted_api)
 
 
-def _refusal(needed: Needed) -> Reply:
+def refusal(needed: Needed) -> Reply:
+    """What callers get who do not know what is ``needed``."""
     return message_reply(403, f"This API is restricted, expecting header '{needed.header}'")
-
-
-def infer_handler(data_plane: DataPlane, settings: Settings) -> InferHandler:
-    """What answers inference: with a check before it where that is restricted. Raises InvalidArgumentError."""
-    needed = restrictions(settings).get("inference")
-    return RestrictedInfer(data_plane, settings, needed) if needed else InferHandler(data_plane, settings)
-
-
-class RestrictedInfer(InferHandler):
-    """An InferHandler for callers who know what is ``needed``."""
-
-    def __init__(self, data_plane: DataPlane, settings: Settings, needed: Needed) -> None:
-        super().__init__(data_plane, settings)
-        self._needed = needed
-
-    def begin(self, name: str, version: str, headers: RawHeaders, body: Buffer) -> Begun:
-        if not self._needed.given(HeaderView(headers)):
-            return _refusal(self._needed)
-        return super().begin(name, version, headers, body)
 
 
 class RestrictedLayer:
@@ -77,6 +56,6 @@ class RestrictedLayer:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         needed = self._needed.get(api_of(scope["path"]) or "") if scope["type"] == "http" else None
         if needed is not None and not needed.given(HeaderView(list(scope["headers"]))):
-            await send_reply(_refusal(needed), send)
+            await send_reply(refusal(needed), send)
         else:
             await self._app(scope, receive, send)

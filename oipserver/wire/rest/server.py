@@ -14,11 +14,11 @@ from ...settings import Settings
 from ..address import BACKLOG, bind
 from ..tls import GOODBYE_SECONDS, HANDSHAKE_SECONDS, Certificates, rest_files
 from .app import create_app
+from .choose import infer_handler
 from .connection import RestConnection
 from .cors import CrossOrigin
 from .door import InferDoor
 from .observer import RequestObserver
-from .restricted import infer_handler
 
 _log = logging.getLogger(__name__)
 

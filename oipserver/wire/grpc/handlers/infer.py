@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 from ....errors import NotFoundError
 from ....plane import DataPlane
-from ..convert import encode_response, encode_typed_response, is_typed, parse_infer
+from ..convert import Parse, encode_response, encode_typed_response, is_typed, parse_infer
 from ..versions import about_version
 
 T = TypeVar("T")
@@ -35,13 +35,14 @@ class Call(Protocol):
 class InferHandler:
     """Answers ModelInfer, in the thread that calls it where the model can run there."""
 
-    def __init__(self, data: DataPlane, *, typed_answers: bool = False) -> None:
+    def __init__(self, data: DataPlane, *, typed_answers: bool = False, parse: Parse = parse_infer) -> None:
         self._data = data
+        self._parse = parse
         self._typed_answers = typed_answers
 
     def __call__(self, data: bytes, call: Call) -> bytes:
         """The serialized ModelInferResponse to a serialized ModelInferRequest. Raises OIPError."""
-        request = parse_infer(data, call.headers, call.deadline)
+        request = self._parse(data, call.headers, call.deadline)
         encode = encode_typed_response if self._typed_answers and is_typed(request) else encode_response
         try:
             plane = self._data if request.regions is None else self._data.over_regions

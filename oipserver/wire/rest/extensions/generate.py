@@ -70,7 +70,9 @@ class AsgiGenerate(AsgiInfer):
             if document is None:
                 reply = await self._handler.handle(name, version, headers, body)
             else:
-                reply = await self._generate(_request(self._plane, name, version, headers, document))
+                reply = await self._generate(
+                    self._handler.forwarded(_request(self._plane, name, version, headers, document))
+                )
         except OIPError as error:
             reply = error_reply(error)
         await send_reply(reply, send)
@@ -103,5 +105,5 @@ class AsgiGenerateStream(AsgiInferStream):
         document = await _flat_document(self._handler, headers, body)
         if document is None:
             return await super().read(name, version, headers, body)
-        request = _request(self._data_plane, name, version, headers, document)
+        request = self._handler.forwarded(_request(self._data_plane, name, version, headers, document))
         return request, Events(partial(write_generate, nan_as_null=self._nan_as_null), b"")
