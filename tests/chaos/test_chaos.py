@@ -8,6 +8,7 @@ import random
 import re
 import signal
 import time
+from base64 import b64encode
 from pathlib import Path
 
 import aiohttp
@@ -61,13 +62,24 @@ async def killer(server: ServerProcess, stop: asyncio.Event, ledger: Ledger) -> 
         await asyncio.sleep(4)
 
 
-async def operator(server: ServerProcess, stop: asyncio.Event, ledger: Ledger) -> None:
-    """Reloads the steady models, and unloads and loads the fickle one."""
+def overrides(root: Path) -> list[dict[str, str]]:
+    """Ways to load ``triple`` that all end in the same answers: as it is, with a configuration, with files."""
+    folder = root / "triple"
+    files = {file.name: b64encode(file.read_bytes()).decode() for file in folder.iterdir()}
+    config = '{"max_batch_size": 4, "dynamic_batching": {}}'
+    return [{}, {"config": config}, {f"file:{name}": content for name, content in files.items()}]
+
+
+async def operator(server: ServerProcess, stop: asyncio.Event, ledger: Ledger, root: Path) -> None:
+    """Reloads the steady models, one of them in several ways, and unloads and loads the fickle one."""
+    ways = overrides(root)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as session:
         while not stop.is_set():
             steps = [(random.choice(STEADY), "load"), ("fickle", "unload"), ("fickle", "load")]
             for model, verb in steps:
-                async with session.post(server.url(f"/v2/repository/models/{model}/{verb}")) as answer:
+                parameters = random.choice(ways) if model == "triple" else {}
+                url = server.url(f"/v2/repository/models/{model}/{verb}")
+                async with session.post(url, json={"parameters": parameters}) as answer:
                     text = await answer.text()
                     # a worker that is killed while it loads a model fails that load, and says so
                     if answer.status == 200 or (answer.status >= 500 and "worker" in text) or answer.status == 404:
@@ -96,7 +108,7 @@ async def all_answer(server: ServerProcess) -> None:
     raise AssertionError(f"the server did not become ready again:\n{server.output[-3000:]}")
 
 
-async def rampage(server: ServerProcess, ledger: Ledger) -> None:
+async def rampage(server: ServerProcess, ledger: Ledger, root: Path) -> None:
     stop, calm = asyncio.Event(), asyncio.Event()
     clients = [
         *(asyncio.create_task(rest_client(server.http, ALL, stop, ledger)) for _ in range(6)),
@@ -106,7 +118,7 @@ async def rampage(server: ServerProcess, ledger: Ledger) -> None:
     trouble = [
         asyncio.create_task(leaver(server.http, STEADY, calm, ledger)),
         asyncio.create_task(killer(server, calm, ledger)),
-        asyncio.create_task(operator(server, calm, ledger)),
+        asyncio.create_task(operator(server, calm, ledger, root)),
     ]
     await asyncio.sleep(CHAOS_SECONDS)
     calm.set()
@@ -161,7 +173,7 @@ def test_nothing_is_lost(tmp_path: Path) -> None:
     ledger = Ledger()
     with ServerProcess(tmp_path, "--worker-max-deaths", "1000", "--log-level", "warning") as server:
         asyncio.run(leak_check(server, ledger))
-        asyncio.run(rampage(server, ledger))
+        asyncio.run(rampage(server, ledger, tmp_path))
         code = server.process.returncode
         workers = children(server.pid)
     print(dict(sorted(ledger.outcomes.items())))

@@ -6,13 +6,13 @@ import asyncio
 import logging
 from collections import Counter
 
-from ...errors import InternalError, NotFoundError, OIPError, UnavailableError
+from ...errors import InternalError, InvalidArgumentError, NotFoundError, OIPError, UnavailableError
 from ...protocol import ModelState, RepositoryIndexItem
 from ...registry import ModelRegistry
 from ...registry.registry import UNLOADED
 from ...repository import FileModelRepository, ModelRepository, Overlays, Overrides, Scan
 from ...settings.server import ModelControlMode
-from .loader import CannotPollError, Loader, UnknownModelError, fingerprint_of
+from .loader import CannotPollError, Loader, LoadFailedError, UnknownModelError, fingerprint_of
 
 _log = logging.getLogger(__name__)
 
@@ -21,8 +21,9 @@ class ControlPlane:
     """What a client may ask of the repository, and what the server itself does with it. Raises OIPError only.
 
     In mode ``auto`` clients are answered as MLServer answers them: each load is a reload, what is not there is not
-    found, what makes no model is the client's mistake. In mode ``explicit`` as Triton does: what has not changed stays
-    loaded, unloading is always done, and whatever cannot be polled is INTERNAL.
+    found, what makes no model is the client's mistake and a failed load the server's. In mode ``explicit`` as Triton
+    does: what has not changed stays loaded, unloading is always done, whatever cannot be polled is INTERNAL, a failed
+    load INVALID_ARGUMENT.
     """
 
     def __init__(
@@ -62,13 +63,19 @@ class ControlPlane:
     async def load(self, name: str, overrides: Overrides | None = None) -> None:
         """Load ``name`` from the repository with ``overrides``, or reload it, all versions. Raises OIPError."""
         self._require_control()
-        try:
-            await self._loader.load(name, overrides, again=self._mode == "auto")
-        except (CannotPollError, UnknownModelError) as error:
-            if self._mode == "auto":
-                raise
-            raise InternalError(error.message) from error
+        if self._mode == "auto":
+            await self._loader.load(name, overrides, again=True)
+        else:
+            await self._load_as_triton(name, overrides)
         self._mended(name)
+
+    async def _load_as_triton(self, name: str, overrides: Overrides | None) -> None:
+        try:
+            await self._loader.load(name, overrides)
+        except (CannotPollError, UnknownModelError) as error:
+            raise InternalError(error.message) from error
+        except LoadFailedError as error:
+            raise InvalidArgumentError(error.message) from error
 
     async def unload(self, name: str, *, dependents: bool = False) -> None:
         """Unload every version of ``name``; waits for its requests. Raises OIPError.

@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 from ...errors import (
     InternalError,
     InvalidArgumentError,
+    ModelLoadError,
     NotFoundError,
     OIPError,
     ResourceExhaustedError,
@@ -34,6 +35,10 @@ class UnknownModelError(NotFoundError):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"failed to load '{name}', failed to poll from model repository: no such model there")
+
+
+class LoadFailedError(ModelLoadError):
+    """Versions of a model are there but cannot be loaded."""
 
 
 @dataclass(slots=True)
@@ -217,4 +222,4 @@ def _explained(name: str) -> Iterator[None]:
             + f"{error.code.value.replace('_', ' ').capitalize()}: {error.message};"
             for version, error in failed.failures.items()
         ]
-        raise InvalidArgumentError(f"load failed for model '{name}': {' '.join(reasons)}") from failed
+        raise LoadFailedError(f"load failed for model '{name}': {' '.join(reasons)}") from failed
