@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from time import monotonic_ns
 
 from ..errors import (
@@ -182,9 +182,12 @@ class BatchScheduler(DirectScheduler):
 
     def _entry(self, request: InferRequest, received: int, *, piece: bool = False) -> Entry:
         rows = batch_rows(request)
-        key = batch_key(request, headers=self._model_sees_headers) if rows and self._merges else None
+        key = self._key(request) if rows and self._merges else None
         level = self._policy.line(request.parameters)
         return Entry(request, received, level, key=key, rows=rows or 1, piece=piece)
+
+    def _key(self, request: InferRequest) -> Hashable | None:
+        return batch_key(request, headers=self._model_sees_headers)
 
     def _forget(self, entry: Entry) -> bool:
         batch, entry.batch = entry.batch, None

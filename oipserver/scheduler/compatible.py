@@ -71,11 +71,12 @@ def batch_rows(request: InferRequest) -> int:
     return rows
 
 
-def batch_key(request: InferRequest, *, headers: bool) -> Hashable | None:
+def batch_key(request: InferRequest, *, headers: bool, parameters: bool = True) -> Hashable | None:
     """What ``request`` has in common with those it may run together with; None where it must run alone.
 
     Equal keys mean the same inputs (in any order) with the same datatypes, dimensions but the first, and parameters;
-    the same requested outputs; the same parameters; and, with ``headers``, the same headers apart from transport's.
+    the same requested outputs; with ``parameters``, the same parameters; and, with ``headers``, the same headers apart
+    from transport's.
     """
     try:
         inputs = request.inputs
@@ -87,7 +88,7 @@ def batch_key(request: InferRequest, *, headers: bool) -> Hashable | None:
         return (
             parts,
             outputs,
-            _frozen(request.parameters),
+            _frozen(request.parameters) if parameters else _NOTHING,
             frozenset(model_headers(request.headers).items()) if headers and request.headers else _NOTHING,
         )
     except TypeError:  # a parameter holds a list or an object: nothing to compare by hash

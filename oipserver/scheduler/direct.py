@@ -39,7 +39,7 @@ class DirectScheduler(Scheduler):
         self._statistics = statistics
         self._queueing = policy
         self._clock = clock
-        self._queue = RequestQueue(name, policy.max_queue_size, policy.lines)
+        self._queue = RequestQueue(name, policy)
         self._slots = Slots(self._capacity, self._freed)
         self._has_rows = True
         self._closed = False
@@ -148,27 +148,12 @@ class DirectScheduler(Scheduler):
     def _enqueue(self, entry: Entry, *, bounded: bool = True) -> None:
         """Put ``entry`` into the queue and watch its deadline. Whoever calls sees to a later ``_pump``."""
         if bounded:
-            self._require_room(entry.level)
             self._queue.add(entry)
         else:
             self._queue.put(entry)
         deadline = self._queueing.queue_deadline(entry.request, entry.received, entry.level)
         if deadline is not None:
             self._watch(entry, deadline)
-
-    def _require_room(self, line: int) -> None:
-        """Raises UnavailableError where the rule for ``line`` lets nobody else wait."""
-        rule = self._queueing.rule(line)
-        if rule is None or not rule.max_queue_size:
-            return
-        count = self._queueing.lines_per_level
-        first = line // count * count
-        if self._queue.length(first, count) >= rule.max_queue_size:
-            raise UnavailableError(
-                f"model '{self._name}': Exceeds maximum queue size: {rule.max_queue_size} requests wait already; "
-                "try later",
-                retry_after=1.0,
-            )
 
     def _watch(self, entry: Entry, deadline: int) -> None:
         remaining = (deadline - self._clock()) / 1e9
@@ -203,18 +188,12 @@ class DirectScheduler(Scheduler):
             waited = "Request timeout expired while it was queued" if queued else "deadline exceeded"
             entry.finish(self._too_late(waited))
         elif rule.delays:
-            self._delay(entry)
+            self._queue.delay(entry)
+            if deadline is not None:
+                self._watch(entry, deadline)
         else:
             self._forget(entry)
             entry.finish(UnavailableError(f"model '{self._name}': Request timeout expired", retry_after=1.0))
-
-    def _delay(self, entry: Entry) -> None:
-        """Let ``entry`` wait on, behind all others of its level."""
-        self._queue.remove(entry)
-        entry.level += 1
-        self._queue.put(entry)
-        if entry.request.deadline is not None:
-            self._watch(entry, entry.request.deadline)
 
     def _forget(self, entry: Entry) -> bool:
         """Take ``entry`` out of the queue; False where it was not in."""

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 from ..errors import OIPError
-from ..protocol import InferResponse, Timings
-from ..runtime import ModelFace
+from ..protocol import InferRequest, InferResponse, Timings
 from .batching import COMMON_FAILURES, BatchScheduler
+from .compatible import batch_key
 from .queue import Entry
 
 
 class ListScheduler(BatchScheduler):
     """Hands the requests of a batch over as they came. A request that fails for a reason of its own fails alone."""
 
-    def loaded(self, face: ModelFace) -> None:
-        super().loaded(face)
-        self._model_sees_headers = False  # none of them could reach another request
+    def _key(self, request: InferRequest) -> Hashable | None:
+        return batch_key(request, headers=False, parameters=False)  # none of them could reach another request
 
     async def _execute(self, entries: list[Entry]) -> None:
         if len(entries) == 1:

@@ -7,8 +7,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from typing import TYPE_CHECKING
 
-from ..errors import OIPError, ResourceExhaustedError
+from ..errors import OIPError, ResourceExhaustedError, UnavailableError
 from ..protocol import InferRequest, InferResponse
+from .policy import QueuePolicy
 
 if TYPE_CHECKING:
     from .batch import Batch
@@ -118,10 +119,11 @@ _Line = OrderedDict[Entry, None]  # first in, first out, with removal from the m
 class RequestQueue:
     """Entries in order of level, then of arrival; every operation but ``groups`` takes constant time per entry."""
 
-    def __init__(self, name: str, limit: int, levels: int) -> None:
+    def __init__(self, name: str, policy: QueuePolicy) -> None:
         self._name = name
-        self._limit = limit
-        self._lines: list[_Line] = [OrderedDict() for _ in range(max(1, levels))]
+        self._policy = policy
+        self._limit = policy.max_queue_size
+        self._lines: list[_Line] = [OrderedDict() for _ in range(policy.lines)]
         self._groups: dict[Hashable, list[_Line]] = {}
         self._rows: dict[Hashable, int] = {}
         self._size = 0
@@ -132,17 +134,28 @@ class RequestQueue:
     def __bool__(self) -> bool:
         return self._size > 0
 
-    def length(self, level: int, count: int = 1) -> int:
-        """Entries that wait at ``count`` levels from ``level`` on."""
-        return sum([len(line) for line in self._lines[level : level + count]])
-
     def add(self, entry: Entry) -> None:
-        """Put ``entry`` behind all others of its level. Raises ResourceExhaustedError where the queue is full."""
+        """Put ``entry`` behind all others of its level.
+
+        Raises ResourceExhaustedError where the queue is full, UnavailableError where the rule for its level says so.
+        """
+        rule = self._policy.rule(entry.level)
+        if rule is not None and rule.max_queue_size:
+            count = self._policy.lines_per_level
+            first = entry.level // count * count
+            if sum([len(line) for line in self._lines[first : first + count]]) >= rule.max_queue_size:
+                raise UnavailableError(self._full(rule.max_queue_size), retry_after=1.0)
         if self._size >= self._limit:
-            raise ResourceExhaustedError(
-                f"model '{self._name}': Exceeds maximum queue size: {self._limit} requests wait already; try later",
-                retry_after=1.0,
-            )
+            raise ResourceExhaustedError(self._full(self._limit), retry_after=1.0)
+        self.put(entry)
+
+    def _full(self, limit: int) -> str:
+        return f"model '{self._name}': Exceeds maximum queue size: {limit} requests wait already; try later"
+
+    def delay(self, entry: Entry) -> None:
+        """Let ``entry``, which has waited for too long, wait on behind all others of its level."""
+        self.remove(entry)
+        entry.level += 1
         self.put(entry)
 
     def put(self, entry: Entry, *, first: bool = False) -> None:

@@ -25,7 +25,7 @@ class Model:
         answer: Callable[..., Coroutine[Any, Any, Any]],
         inputs: Mapping[str, str],
         *,
-        streams: bool = False,
+        decoupled: bool = False,
         shape: tuple[int, ...] = (-1, 1),
         optional: tuple[str, ...] = (),
         most: int | None = None,
@@ -34,7 +34,7 @@ class Model:
             TensorMetadata(name, datatype, shape, optional=name in optional) for name, datatype in inputs.items()
         )
         metadata = ModelMetadata("m", inputs=told, outputs=(TensorMetadata("y", "FP32", shape),))
-        self.face = ModelFace(metadata, streams=streams)
+        self.face = ModelFace(metadata, streams=decoupled, decoupled=decoupled)
         self.settings = ModelSettings(configuration=None if most is None else {"max_batch_size": most})
         self.answer = answer
         self.leases = 0

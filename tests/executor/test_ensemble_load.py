@@ -56,7 +56,7 @@ def test_what_does_not_make_a_whole(steps: list[Step], more: dict[str, Any], sai
             ints=Model(double, {"x": "INT32"}),
             wide=Model(double, {"x": "FP32"}, shape=(-1, 2)),
             few=Model(double, {"x": "FP32"}, most=2),
-            pieces=Model(double, {"x": "FP32"}, streams=True),
+            pieces=Model(double, {"x": "FP32"}, decoupled=True),
         )
     )
     with pytest.raises(ModelLoadError) as caught:

@@ -81,6 +81,8 @@ def test_steps_that_need_nothing_of_each_other_run_side_by_side() -> None:
         assert outputs(await executor.execute(one(3))) == {"OUT": 6, "l": 3}
         asked = one(3, outputs=[RequestedOutput("l")])
         assert outputs(await executor.execute(asked)) == {"l": 3}
+        with pytest.raises(InvalidArgumentError, match="unexpected inference output 'r' for model 'e', expected"):
+            await executor.execute(one(3, outputs=[RequestedOutput("r")]))
 
     asyncio.run(main())
 
@@ -156,7 +158,7 @@ def test_what_is_optional_may_be_left_out() -> None:
 
 def test_a_last_step_may_answer_in_pieces() -> None:
     async def main() -> None:
-        members = Members(models(pieces=Model(double, {"x": "FP32"}, streams=True)))
+        members = Members(models(pieces=Model(double, {"x": "FP32"}, decoupled=True)))
         steps: list[Step] = [("double", {"x": "IN"}, {"y": "m"}), ("pieces", {"x": "m"}, {"y": "OUT"})]
         executor = ensemble(members, steps, outputs=tensors("OUT", "m"))
         assert (await executor.load()).streams

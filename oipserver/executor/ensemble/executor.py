@@ -10,6 +10,7 @@ from ...errors import ModelLoadError, NotFoundError, OIPError, UnavailableError,
 from ...protocol import InferRequest, InferResponse, ModelMetadata, Timings
 from ...runtime import ModelFace
 from ...settings import ModelSettings
+from ...tensor import Tensor
 from ..base import Executor
 from .fit import check_members
 from .members import Member, Members
@@ -51,7 +52,8 @@ class EnsembleExecutor(Executor):
         metadata = ModelMetadata(
             self._settings.name, tuple(self._settings.versions), PLATFORM, inputs=plan.inputs, outputs=plan.outputs
         )
-        return ModelFace(metadata, streams=self._last is not None)
+        decoupled = self._last is not None
+        return ModelFace(metadata, streams=decoupled, decoupled=decoupled)
 
     def _member_to_load(self, step: Step) -> Member:
         name = self._settings.name
@@ -68,7 +70,7 @@ class EnsembleExecutor(Executor):
 
     def _streaming_step(self, members: dict[Step, Member]) -> Step | None:
         """The step whose model answers in pieces, if any. Raises ModelLoadError where other steps depend on it."""
-        streaming = [step for step in self._plan.steps if members[step].face.streams]
+        streaming = [step for step in self._plan.steps if members[step].face.decoupled]
         if not streaming:
             return None
         step = streaming[0]
@@ -93,13 +95,13 @@ class EnsembleExecutor(Executor):
         try:
             run = EnsembleRun(self._plan, members, request)
             await run.all()
-            return self._answer(request, run, start)
+            return self._answer(request, run.outputs(), start)
         finally:
             _release(members)
 
-    def _answer(self, request: InferRequest, run: EnsembleRun, start: int) -> InferResponse:
+    def _answer(self, request: InferRequest, outputs: list[Tensor], start: int) -> InferResponse:
         timings = Timings(infer_start=start, infer_end=monotonic_ns())
-        return InferResponse(request.model_name, run.outputs(), request.model_version, request.id, timings=timings)
+        return InferResponse(request.model_name, outputs, request.model_version, request.id, timings=timings)
 
     async def stream(self, request: InferRequest) -> AsyncIterator[InferResponse]:
         if self._last is None:
@@ -109,8 +111,8 @@ class EnsembleExecutor(Executor):
         members = self._acquire()
         try:
             run = EnsembleRun(self._plan, members, request)
-            async for _ in run.pieces(self._last):
-                yield self._answer(request, run, start)
+            async for outputs in run.pieces(self._last):
+                yield self._answer(request, outputs, start)
                 start = monotonic_ns()
         finally:
             _release(members)

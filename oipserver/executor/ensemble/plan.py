@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ...configuration import protocol_name
-from ...errors import ModelLoadError
+from ...errors import InvalidArgumentError, ModelLoadError
 from ...protocol import RequestedOutput, TensorMetadata
 from ...settings import ModelSettings
 
@@ -62,6 +62,20 @@ class Plan:
         self.needs = {step: len(self._needed(step)) for step in self.steps}
         self.followers = {step: [other for other in self.steps if step in self._needed(other)] for step in self.steps}
         self.first = [step for step in self.steps if not self.needs[step]]
+
+        self._all = [tensor.name for tensor in self.outputs]
+
+    def wanted(self, asked: Sequence[RequestedOutput]) -> list[str]:
+        """The outputs to answer with: those ``asked`` for, or all. Raises InvalidArgumentError for an unknown one."""
+        if not asked:
+            return self._all
+        names = [output.name for output in asked]
+        for name in names:
+            if name not in self._all:
+                raise InvalidArgumentError(
+                    f"unexpected inference output '{name}' for model '{self.name}', expected {self._all}"
+                )
+        return names
 
     def _needed(self, step: Step) -> set[Step]:
         return {self.producers[tensor] for _, tensor in step.inputs if tensor in self.producers}

@@ -23,14 +23,16 @@ class EnsembleRun:
     that failed.
     """
 
-    __slots__ = ("_members", "_needs", "_plan", "_request", "_tensors")
+    __slots__ = ("_members", "_needs", "_plan", "_request", "_tensors", "_wanted")
 
     def __init__(self, plan: Plan, members: Mapping[Step, Member], request: InferRequest) -> None:
+        """Raises InvalidArgumentError where ``request`` asks for an output that the ensemble does not have."""
         self._plan = plan
         self._members = members
         self._request = request
         self._needs = plan.needs.copy()
         self._tensors: dict[str, Tensor] = {tensor.name: tensor for tensor in request.inputs}
+        self._wanted = plan.wanted(request.outputs)
 
     async def all(self, but: Step | None = None) -> None:
         """Run every step, or all ``but`` one that no other needs."""
@@ -124,26 +126,28 @@ class EnsembleRun:
         return ready
 
     async def pieces(self, last: Step) -> AsyncIterator[list[Tensor]]:
-        """Run the other steps, then ``last``: the ensemble's outputs with each of its answers."""
+        """Run the other steps, then ``last``: the ensemble's outputs with each of its answers, which may lack some."""
         await self.all(but=last)
         try:
             async with aclosing(self._members[last].stream(self._inner(last))) as answers:
                 async for answer in answers:
+                    for name in last.names.values():
+                        self._tensors.pop(name, None)
                     self._keep(last, answer)
-                    yield self.outputs()
+                    yield [_passed(self._tensors[name], name) for name in self._wanted if name in self._tensors]
         except OIPError as error:
             raise self._named(last, error) from error
 
     def outputs(self) -> list[Tensor]:
         """What the caller asked for, or all there is. Raises InternalError where a model left out what was asked."""
-        asked = [output.name for output in self._request.outputs]
-        names = asked or [tensor.name for tensor in self._plan.outputs]
-        missing = [name for name in names if name not in self._tensors]
-        if missing:
-            raise InternalError(
-                f"in ensemble '{self._plan.name}', {self._plan.producers[missing[0]]} gave no tensor '{missing[0]}'"
-            )
-        return [_passed(self._tensors[name], name) for name in names]
+        tensors: list[Tensor] = []
+        for name in self._wanted:
+            tensor = self._tensors.get(name)
+            if tensor is None:
+                step = self._plan.producers[name]
+                raise InternalError(f"in ensemble '{self._plan.name}', {step} gave no tensor '{name}'")
+            tensors.append(_passed(tensor, name))
+        return tensors
 
     def _named(self, step: Step, error: OIPError) -> OIPError:
         """``error`` as the ensemble's caller is to see it: a model that is gone is no mistake of theirs."""
