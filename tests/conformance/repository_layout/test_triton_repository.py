@@ -110,8 +110,8 @@ def test_a_configured_model(wire: Wire) -> None:
             ones(2, 2, 2),
             "unexpected shape for input 'a' for model 'configured'. Expected [-1,4], got [2,5]. NOTE: Setting a "
             "non-zero max_batch_size in the model config requires a batch dimension to be prepended to each input "
-            "shape. If you want to specify the full shape including the batch dim in your input dims config, try setting "
-            "max_batch_size to zero. See the model configuration docs for more info on max_batch_size.",
+            "shape. If you want to specify the full shape including the batch dim in your input dims config, try "
+            "setting max_batch_size to zero. See the model configuration docs for more info on max_batch_size.",
         ),
     ],
 )
