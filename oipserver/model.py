@@ -53,6 +53,9 @@ class MLModel:
     #: Whether requests whose inputs are not those of the metadata are refused; False where the metadata tells what is
     #: usual and the model itself judges what it can take.
     strict_inputs: bool = True
+    #: Whether ``infer_tensors`` takes a fourth argument: a mapping of outputs to memory that it may compute into
+    #: instead of into memory of its own. What it computes elsewhere is copied there behind it.
+    fills_targets: bool = False
 
     def __init__(self, settings: ModelSettings) -> None:
         self._settings = settings

@@ -14,10 +14,14 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class RequestedOutput:
-    """An output the caller named, with its parameters (``binary_data``, ``classification``, ...)."""
+    """An output the caller named, with its parameters (``binary_data``, ``classification``, ...).
+
+    ``into``, only where the request's ``regions`` names it: memory that a model may compute the result straight into.
+    """
 
     name: str
     parameters: Parameters | None = None
+    into: memoryview | None = None
 
 
 @dataclass(slots=True)

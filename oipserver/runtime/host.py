@@ -62,6 +62,7 @@ class ModelHost:
         self._kind: type[MLModel] | None = None
         self._model: MLModel | None = None
         self._fast = self._lists = False
+        self._into: Any = None  # its infer_tensors, where that takes targets
 
     @property
     def model(self) -> MLModel:
@@ -85,6 +86,7 @@ class ModelHost:
                 raise ModelLoadError(f"model '{name}': load() returned False")
             model.ready = True
             self._model, self._fast, self._lists = model, has_fast_path(model), takes_requests(model)
+            self._into = model.infer_tensors if model.fills_targets else None
             await self._warm_up()
             return await self._face(model)
         except OIPError:
@@ -113,7 +115,7 @@ class ModelHost:
 
     async def unload(self) -> None:
         """Let the model release what it took. What it raises is logged: the model is gone either way."""
-        model, self._model = self._model, None
+        model, self._model, self._into = self._model, None, None
         if model is not None:
             model.ready = False
             try:
@@ -159,7 +161,11 @@ class ModelHost:
         names = [output.name for output in wanted] if wanted else []
         start = monotonic_ns()
         try:
-            outputs = model.infer_tensors(request.inputs, names, request.parameters)
+            if request.regions and self._into is not None:
+                targets = {output.name: output.into for output in wanted if output.into is not None}
+                outputs = self._into(request.inputs, names, request.parameters, targets)
+            else:
+                outputs = model.infer_tensors(request.inputs, names, request.parameters)
         except OIPError:
             raise
         except Exception as error:

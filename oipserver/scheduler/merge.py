@@ -131,7 +131,9 @@ def pieces(request: InferRequest, rows: int, limit: int) -> list[InferRequest]:
     ends = list(accumulate(counts))
     columns = [_slices(tensor, counts, ends) for tensor in request.inputs]
     return [
-        replace(request, inputs=[column[index] for column in columns], parameters=dict(request.parameters))
+        replace(
+            request, inputs=[column[index] for column in columns], parameters=dict(request.parameters), regions=None
+        )
         for index in range(len(counts))
     ]
 

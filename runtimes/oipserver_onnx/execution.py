@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from typing import Any
 
@@ -17,6 +18,9 @@ from .names import CPU
 Array = np.ndarray[Any, Any]
 #: Computes the named outputs of the graph.
 Execution = Callable[[list[str], Sequence[Tensor]], list[Array]]
+
+#: Where onnxruntime's own allocations begin; kernels may count on it.
+_ALIGNMENT = 64
 
 _DTYPES = {
     "BOOL": "|b1",
@@ -127,7 +131,7 @@ def _encoded(array: Array) -> Array:
 
 
 class BoundExecution:
-    """IO binding: inputs are read where they lie, outputs are views of onnxruntime's memory."""
+    """IO binding: inputs are read where they lie, outputs are views of onnxruntime's memory, or of targets."""
 
     def __init__(self, session: Any, graph: Graph, run_options: Any) -> None:
         self._session = session
@@ -135,7 +139,39 @@ class BoundExecution:
         self._outputs = {tensor.name: tensor for tensor in graph.outputs}
         self._run_options = run_options
 
-    def __call__(self, names: list[str], inputs: Sequence[Tensor]) -> list[Array]:
+    def __call__(
+        self, names: list[str], inputs: Sequence[Tensor], targets: Mapping[str, memoryview] | None = None
+    ) -> list[Array]:
+        """Compute ``names``; into the beginning of its target each that is known to fit."""
+        if not targets:
+            return self._computed(names, inputs, {})
+        filled = self._filled(inputs, targets)
+        try:
+            return self._computed(names, inputs, filled)
+        except Exception:
+            if not filled:
+                raise
+            # The names of the graph's dimensions may not hold. What else it may be shows now; its text does not tell.
+            return self._computed(names, inputs, {})
+
+    def _filled(self, inputs: Sequence[Tensor], targets: Mapping[str, memoryview]) -> dict[str, Array]:
+        """The targets that can be bound, as arrays of their outputs' shapes: fixed ones, or named as inputs' are."""
+        sizes: dict[int | str | None, int] = {}
+        for tensor in inputs:
+            expected = self._inputs.get(tensor.name)
+            if expected is not None and len(expected.dims) == len(tensor.shape):
+                sizes.update(zip(expected.dims, tensor.shape, strict=True))
+        sizes.pop(None, None)
+        filled = {}
+        for name, target in targets.items():
+            output = self._outputs[name]
+            shape = tuple(dim if isinstance(dim, int) else sizes.get(dim, 0) for dim in output.dims)
+            array = _within(target, shape, np.dtype(_DTYPES[output.datatype]))
+            if array is not None:
+                filled[name] = array
+        return filled
+
+    def _computed(self, names: list[str], inputs: Sequence[Tensor], filled: Mapping[str, Array]) -> list[Array]:
         binding = self._session.io_binding()  # one a call: several threads run at once
         bound = []  # a binding holds addresses, not arrays
         for tensor in inputs:
@@ -150,10 +186,28 @@ class BoundExecution:
                 array.__array_interface__["data"][0],
             )
         for name in names:
-            binding.bind_output(name, "cpu")
+            target = filled.get(name)
+            if target is None:
+                binding.bind_output(name, "cpu")
+            else:
+                address, kind = target.__array_interface__["data"][0], self._outputs[name].element_type
+                binding.bind_output(name, "cpu", 0, kind, list(target.shape), address)
         self._session.run_with_iobinding(binding, self._run_options)
         values = binding.get_outputs()
-        return [_view(value, self._outputs[name], binding) for name, value in zip(names, values, strict=True)]
+        return [
+            filled[name] if name in filled else _view(value, self._outputs[name], binding)
+            for name, value in zip(names, values, strict=True)
+        ]
+
+
+def _within(target: memoryview, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array | None:
+    """An array at the beginning of ``target``; None where it is too small, begins where no allocation would, or
+    ``shape`` is not known to be of any elements."""
+    count = math.prod(shape) if all(dim > 0 for dim in shape) else 0
+    if not 0 < count * dtype.itemsize <= target.nbytes:
+        return None
+    array = np.frombuffer(target, dtype, count).reshape(shape)
+    return None if array.__array_interface__["data"][0] % _ALIGNMENT else array
 
 
 def _readable(tensor: Tensor, expected: GraphTensor | None) -> Array:

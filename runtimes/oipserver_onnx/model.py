@@ -11,7 +11,7 @@ from oipserver import MLModel, ModelSettings, Tensor
 from oipserver.errors import InvalidArgumentError
 from oipserver.types import MetadataModelResponse, MetadataTensor
 
-from .execution import Execution, SpreadExecution, execution_for
+from .execution import BoundExecution, Execution, SpreadExecution, execution_for
 from .failures import run_failure
 from .graph import GraphTensor
 from .session import LoadedGraph, load_graph
@@ -33,6 +33,7 @@ class OnnxModel(MLModel):
 
     # onnxruntime releases the interpreter lock while it computes
     placement: ClassVar[Literal["in-process", "pool"]] = "in-process"
+    fills_targets = True
 
     def __init__(self, settings: ModelSettings) -> None:
         super().__init__(settings)
@@ -40,6 +41,7 @@ class OnnxModel(MLModel):
         self.execution_provider = ""
         self._loaded: LoadedGraph | None = None
         self._execution: Execution | None = None
+        self._into: BoundExecution | None = None  # where a target can be filled
         self._datatypes: dict[str, str] = {}
         self._graph_names: dict[str, str] = {}
         self._default: tuple[str, ...] = ()
@@ -56,6 +58,8 @@ class OnnxModel(MLModel):
             execution_for(session, loaded.graph, loaded.provider, loaded.run_options) for session in loaded.sessions
         ]
         self._execution = executions[0] if len(executions) == 1 else SpreadExecution(executions)
+        if len(executions) == 1 and "BYTES" not in loaded.graph.datatypes:  # binding takes no text
+            self._into = BoundExecution(loaded.sessions[0], loaded.graph, loaded.run_options)
         self._loaded = loaded
         _log.info(
             "model '%s' runs on %s with %d intra-op thread(s) and %d instance(s)",
@@ -87,7 +91,7 @@ class OnnxModel(MLModel):
 
     async def unload(self) -> bool:
         """Let the session go, its memory and its threads."""
-        self._execution = self._loaded = None
+        self._execution = self._loaded = self._into = None
         return True
 
     async def metadata(self) -> MetadataModelResponse:
@@ -101,9 +105,13 @@ class OnnxModel(MLModel):
         )
 
     def infer_tensors(
-        self, inputs: Sequence[Tensor], outputs: Sequence[str], parameters: Mapping[str, Any]
+        self,
+        inputs: Sequence[Tensor],
+        outputs: Sequence[str],
+        parameters: Mapping[str, Any],
+        targets: Mapping[str, memoryview] | None = None,
     ) -> list[Tensor]:
-        """Compute ``outputs`` (all of them where empty). Thread-safe.
+        """Compute ``outputs`` (all of them where empty), into ``targets`` where it can be. Thread-safe.
 
         Raises InvalidArgumentError for what the caller did wrong, InternalError for what the model or machine did.
         """
@@ -118,7 +126,10 @@ class OnnxModel(MLModel):
                 f"unexpected inference output '{error.args[0]}' for model '{self.name}', expected {list(names)}"
             ) from None
         try:
-            arrays = execution(asked, inputs)
+            if targets and self._into is not None:
+                arrays = self._into(asked, inputs, {names[name]: target for name, target in targets.items()})
+            else:
+                arrays = execution(asked, inputs)
         except Exception as error:
             raise run_failure(error, self.name, inputs, loaded.graph) from error
         return [

@@ -170,7 +170,7 @@ class CudaRegion(Region):
         if place.size:
             with self._copying():
                 self._driver.to_host(host.ctypes.data, self._address + place.offset, place.size)
-        return memoryview(host).toreadonly()
+        return host.data.toreadonly()
 
     def write(self, place: Place, data: Buffer) -> None:
         host = np.frombuffer(data, np.uint8)

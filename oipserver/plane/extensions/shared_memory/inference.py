@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -119,9 +119,18 @@ class RegionUse(Held):
 
     def read(self) -> None:
         """Put the data that lies in regions into the request. Raises InvalidArgumentError where it does not fit."""
-        self.request.inputs = [
-            self._read(tensor) if isinstance(tensor, PlacedTensor) else tensor for tensor in self.request.inputs
-        ]
+        inputs = self.request.inputs
+        self.request.inputs = [self._read(one) if isinstance(one, PlacedTensor) else one for one in inputs]
+        if not self.quick:
+            self._offer_targets(inputs)
+
+    def _offer_targets(self, inputs: Iterable[Tensor]) -> None:
+        """Let the model compute large results where they are wanted."""
+        read = [(self.regions[one.place.region], one.place) for one in inputs if isinstance(one, PlacedTensor)]
+        for output in self.request.outputs:
+            place = self._outputs.get(output.name)
+            if place is not None and place.size > QUICK_BYTES:
+                output.into = self.regions[place.region].target(place, read)
 
     def _read(self, tensor: PlacedTensor) -> Tensor:
         raw = self.regions[tensor.place.region].read(tensor.place)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from ....errors import InvalidArgumentError
@@ -50,8 +51,9 @@ class Region(ABC):
     def write(self, place: Place, data: Buffer) -> None:
         """Put ``data``, at most ``place.size`` bytes, to a checked ``place``."""
 
-    def target(self, place: Place) -> memoryview | None:
-        """The bytes at a checked ``place`` to write straight into; None where that cannot be."""
+    def target(self, place: Place, read: Iterable[tuple[Region, Place]]) -> memoryview | None:
+        """The bytes at a checked ``place`` to be written bit by bit while the places in ``read`` are still read; None
+        where that cannot be."""
         return None
 
     @abstractmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from mmap import ALLOCATIONGRANULARITY, mmap
 from pathlib import Path
@@ -40,6 +41,8 @@ class SystemRegion(Region):
         fd = _open(name, key, offset, byte_size)
         first = offset - offset % ALLOCATIONGRANULARITY  # only there may a mapping begin
         try:
+            status = os.fstat(fd)
+            self._object = status.st_dev, status.st_ino
             self._start = offset - first
             self._map = mmap(fd, self._start + byte_size, offset=first)
         except (OSError, ValueError, OverflowError) as error:
@@ -68,10 +71,18 @@ class SystemRegion(Region):
 
     def write(self, place: Place, data: Buffer) -> None:
         source = np.frombuffer(data, np.uint8)
-        # By numpy: it lets others run meanwhile, and source and target may overlap.
-        np.copyto(np.frombuffer(self._view(place), np.uint8)[: source.size], source)
+        target = np.frombuffer(self._view(place), np.uint8)[: source.size]
+        if source.ctypes.data != target.ctypes.data:  # else it was computed there
+            np.copyto(target, source)  # by numpy: it lets others run meanwhile, and the two may overlap
 
-    def target(self, place: Place) -> memoryview | None:
+    def target(self, place: Place, read: Iterable[tuple[Region, Place]]) -> memoryview | None:
+        start = self.offset + place.offset
+        for region, other in read:
+            # Two regions may be of one object.
+            if isinstance(region, SystemRegion) and region._object == self._object:
+                begin = region.offset + other.offset
+                if begin < start + place.size and start < begin + other.size:
+                    return None
         return self._view(place)
 
     def close(self) -> None:

@@ -127,7 +127,8 @@ class RegionTable:
 
     def close(self) -> None:
         """Let go of every region."""
-        self.unregister(Region)
+        self.unregister(SystemRegion)
+        self.unregister(CudaRegion)
 
     # -- what requests do ----------------------------------------------------------------------------------------
 
