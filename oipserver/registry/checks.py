@@ -18,9 +18,10 @@ _BATCH_NOTE = (
 
 
 def check_for(face: ModelFace, settings: ModelSettings) -> InputCheck:
-    """The check of one model version: rows are counted where its configuration says how many there may be."""
-    most = (settings.configuration or {}).get("max_batch_size", 0)
-    return BatchCheck(face, most) if most else InputCheck(face)
+    """The check of one model version: one with a configuration in Triton's form keeps to that in all it is asked."""
+    if settings.configuration is None:
+        return InputCheck(face)
+    return ConfiguredCheck(face, settings.configuration.get("max_batch_size", 0))
 
 
 class InputCheck:
@@ -58,8 +59,10 @@ class InputCheck:
                 self._check(tensor)
         if not self._required <= seen:
             missing = [name for name in self._inputs if name in self._required and name not in seen]
+            least, most = len(self._required), len(self._inputs)
+            expected = f"{most} inputs" if least == most else f"number of inputs between {least} and {most}"
             raise InvalidArgumentError(
-                f"expected {len(self._inputs)} inputs but got {len(seen)} inputs for model '{self._model}'. "
+                f"expected {expected} but got {len(seen)} inputs for model '{self._model}'. "
                 f"Got input(s) {sorted(seen)}, but missing required input(s) {missing}. "
                 "Please provide all required input(s)."
             )
@@ -82,18 +85,31 @@ class InputCheck:
             )
 
 
-class BatchCheck(InputCheck):
-    """The inputs of a model whose first dimension is the batch's, which its configuration bounds."""
+class ConfiguredCheck(InputCheck):
+    """The inputs and outputs of a model with a configuration; ``most`` rows may be in a batch, where it is not 0."""
 
     def __init__(self, face: ModelFace, most: int) -> None:
         super().__init__(face)
         self._most = most
-        self._shape_note = f".{_BATCH_NOTE}"
+        self._outputs = frozenset(tensor.name for tensor in face.metadata.outputs)
+        if most:
+            self._shape_note = f".{_BATCH_NOTE}"
 
     def __call__(self, request: InferRequest) -> None:
-        """As InputCheck; also for a number of rows that is 0, too large, or not the same in all inputs."""
+        """As InputCheck; also for outputs that there are none of, and for a number of rows that is 0, too large, or not
+        the same in all inputs."""
         super().__call__(request)
-        inputs = request.inputs
+        if request.outputs and self._outputs:
+            for output in request.outputs:
+                if output.name not in self._outputs:
+                    raise InvalidArgumentError(
+                        f"unexpected inference output '{output.name}' for model '{self._model}', "
+                        f"expected {sorted(self._outputs)}"
+                    )
+        if self._most:
+            self._check_rows(request.inputs)
+
+    def _check_rows(self, inputs: Sequence[Tensor]) -> None:
         rows = inputs[0].shape[0] if inputs and inputs[0].shape else 1
         if not 0 < rows <= self._most:
             at_least = " and at least 1, got 0" if rows == 0 else ""
