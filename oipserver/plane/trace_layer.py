@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing
 from dataclasses import dataclass
-from itertools import count
 from threading import Lock
 from time import monotonic_ns
 from typing import Protocol
@@ -60,6 +59,7 @@ class Scope:
 
     def put(self, trace: RequestTrace) -> None:
         """Have a finished trace written."""
+        trace.id = self._file.next_id()
         with self._lock:
             frequency = self.settings.log_frequency
             if not frequency:
@@ -73,6 +73,10 @@ class Scope:
 
 
 _MOST_PASSED_ON = 4096
+# What the ways in and out are called, by the wire that a request's headers came over. Reading from the network and
+# writing to it lie outside of a data plane: both ends of a way are told as the instant in which it meets the request.
+# Tools for traces take the wire from these.
+_WIRES = {"HTTP": ("HTTP_RECV", "HTTP_SEND"), "GRPC": ("GRPC_WAITREAD", "GRPC_SEND")}
 
 
 class Scopes(Protocol):
@@ -92,7 +96,6 @@ class TraceLayer:
         self._infer_here = kind.infer_here.__get__(plane)
         self._stream = kind.stream.__get__(plane)
         self._scopes = scopes
-        self._ids = count(1)
         # What was decided for requests that go on to the loop; they are held, so that no other has their identity.
         self._passed_on: dict[int, tuple[InferRequest, _Noted | None]] = {}
 
@@ -161,26 +164,29 @@ class TraceLayer:
         if self._passed_on and (passed := self._passed_on.pop(id(request), None)) is not None:
             return passed[1]
         scope = self._scopes.scope(request.model_name)
-        return _Noted(scope, next(self._ids), request) if scope.takes() else None
+        return _Noted(scope, request) if scope.takes() else None
 
 
 class _Noted:
     """The trace of one request, from its coming to its end."""
 
-    __slots__ = ("_first", "_last", "_scope", "_trace")
+    __slots__ = ("_first", "_last", "_scope", "_trace", "_wire")
 
-    def __init__(self, scope: Scope, number: int, request: InferRequest) -> None:
+    def __init__(self, scope: Scope, request: InferRequest) -> None:
         levels = scope.settings.levels
         self._scope = scope
         self._trace = RequestTrace(
-            number,
             request.model_name,
             request.model_version,
             request.id,
             [] if "TIMESTAMPS" in levels else None,
             [] if "TENSORS" in levels else None,
         )
-        self._trace.at("REQUEST_START", monotonic_ns())
+        now = monotonic_ns()
+        self._wire = _WIRES.get(getattr(request.headers, "wire", ""))
+        if self._wire is not None:
+            self._both(self._wire[0], now)
+        self._trace.at("REQUEST_START", now)
         self._trace.saw(QUEUE_INPUT, request.inputs)
         self._first: Timings | None = None
         self._last: Timings | None = None
@@ -205,11 +211,19 @@ class _Noted:
         if first is not None and last is not None:
             finished = last.finished or now
             trace.stages(Timings(first.received, first.dispatched, first.infer_start, last.infer_end, finished))
-        trace.at("REQUEST_END", now)
-        self._scope.put(trace)
+        self._end(now)
 
     def failed(self, error: BaseException) -> None:
         """The request has failed, or its caller left. What asks for no model of ours is no trace of one."""
         if not isinstance(error, NotFoundError):
-            self._trace.at("REQUEST_END", monotonic_ns())
-            self._scope.put(self._trace)
+            self._end(monotonic_ns())
+
+    def _end(self, now: int) -> None:
+        self._trace.at("REQUEST_END", now)
+        if self._wire is not None:
+            self._both(self._wire[1], now)
+        self._scope.put(self._trace)
+
+    def _both(self, name: str, now: int) -> None:
+        self._trace.at(f"{name}_START", now)
+        self._trace.at(f"{name}_END", now)

@@ -12,7 +12,7 @@ from .custom import Kind, MetricEvent
 _log = logging.getLogger(__name__)
 
 _LABELS = ("model_name", "model_version")
-_TYPES = {"histogram": Histogram, "counter": Counter, "gauge": Gauge}
+_TYPES: dict[Kind, type[Counter | Gauge | Histogram]] = {"histogram": Histogram, "counter": Counter, "gauge": Gauge}
 _Key = tuple[str, Kind, tuple[str, ...] | None]  # name, kind, and the names of labels of its own
 
 
@@ -59,8 +59,10 @@ class CustomMetrics:
 
     def _made(self, event: MetricEvent, labels: tuple[str, ...] | None) -> Counter | Gauge | Histogram:
         name, description = event.name, event.description
+        kind: type[Counter | Gauge | Histogram]
         if labels is None:
-            return _TYPES[event.kind](name, description, _LABELS, registry=self._registry)
+            kind = _TYPES[event.kind]
+            return kind(name, description, _LABELS, registry=self._registry)
         if event.kind == "histogram" and event.buckets is not None:
             return Histogram(name, description, labels, registry=self._registry, buckets=tuple(event.buckets))
         # A counter with labels of its own keeps its very name, without the "_total" that the library's counters get.

@@ -17,12 +17,12 @@ BACKEND_OUTPUT = "TENSOR_BACKEND_OUTPUT"
 class RequestTrace:
     """What is noted of one request. ``timestamps`` and ``tensors`` are None where they are not wanted."""
 
-    id: int
     model_name: str
     model_version: str
     request_id: str
     timestamps: list[tuple[str, int]] | None
     tensors: list[tuple[str, Tensor]] | None
+    id: int = field(default=0, init=False)  # given when it is written
     nbytes: int = field(default=0, init=False)  # of the tensors
 
     def at(self, name: str, ns: int) -> None:

@@ -48,6 +48,7 @@ class TraceFile:
         self._bytes = 0
         self._left_out = 0
         self._numbers = count()
+        self._ids = count(1)
         self._begun = False
         self._thread: Thread | None = None
         self._lock = Lock()
@@ -55,6 +56,10 @@ class TraceFile:
     def numbered(self) -> str:
         """The place of the next numbered file."""
         return f"{self.path}.{next(self._numbers)}"
+
+    def next_id(self) -> int:
+        """A number that no other trace in these files has."""
+        return next(self._ids)
 
     def put(self, trace: Trace, place: str = "", *, fresh: bool = False) -> None:
         """Have ``trace`` written to ``place``, emptied before where ``fresh``; by default to the one file."""

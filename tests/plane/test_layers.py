@@ -54,7 +54,17 @@ def test_every_layer_passes_on_all_that_reaches_a_model() -> None:
         *ways,
         "call_handler",
         "infer",  # by way of begin
-        *("live", "ready", "model_ready", "server_metadata", "model_metadata", "streams", "model_versions", "models"),
+        *(
+            "live",
+            "ready",
+            "model_ready",
+            "server_metadata",
+            "model_metadata",
+            "streams",
+            "model_versions",
+            "models",
+            "model",
+        ),
         *("on_change", "handlers", "default_handlers", "check", "intercept", "offer_regions"),
     }
     assert public == known

@@ -23,6 +23,7 @@ class LazyHeaders(Mapping[str, str]):
     """Metadata of a call as text headers, read when somebody looks; binary ones (``-bin``) are left out."""
 
     __slots__ = ("_context", "_headers")
+    wire = "GRPC"
 
     def __init__(self, context: grpc.ServicerContext) -> None:
         self._context = context

@@ -11,6 +11,7 @@ class HeaderView(Mapping[str, str]):
     """Raw headers (lower-case names) as a mapping of text; repeated ones are joined with ", "."""
 
     __slots__ = ("_decoded", "_raw")
+    wire = "HTTP"
 
     def __init__(self, raw: RawHeaders) -> None:
         self._raw = raw
