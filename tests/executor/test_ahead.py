@@ -170,3 +170,26 @@ def test_with_a_worker_stuck_the_other_one_goes_on(tmp_path: Path) -> None:
             assert await first == -1
 
     asyncio.run(run())
+
+
+def test_an_answer_does_not_wait_for_a_long_call_behind_it(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with pool_manager() as manager:
+            quick = manager.executor(model_settings("Steps"))
+            slow = manager.executor(model_settings("Steps", name="slow"))
+            await asyncio.gather(quick.load(), slow.load())
+            await warm(quick)
+            await number(slow, 0, sleep=0.02)
+            first = await blocked(quick, tmp_path / "first")
+            calls = [asyncio.create_task(number(quick, 1))]
+            await asyncio.sleep(0)
+            gate = tmp_path / "gate"
+            calls.append(asyncio.create_task(number(slow, 2, gate=str(gate))))
+            await asyncio.sleep(0)
+            (tmp_path / "first").touch()
+            assert await first == -1
+            assert await asyncio.wait_for(calls[0], 5) == 1, "its answer is here, though the worker is not done"
+            gate.touch()
+            assert await calls[1] == 2
+
+    asyncio.run(run())

@@ -16,7 +16,7 @@ AWAITING_CALLS = 64  # of one model in one worker, where it spends its time awai
 _WEIGHT = 0.2  # of the newest call in the moving average
 _MOSTLY = 0.5
 _MOST_AHEAD = 16  # calls that may wait in one worker: what they save is shared by as many
-_AHEAD_NS = 1_000_000  # of work that may wait there...
+_AHEAD_NS = 2_000_000  # of work that may wait there...
 _QUICK_NS = 5_000_000  # ...or one call that takes no longer: above, what a worker idles between two matters no more
 
 

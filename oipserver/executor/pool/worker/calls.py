@@ -18,7 +18,7 @@ from ..memory import SharedMemory
 from ..messages import Cost
 from . import replies
 from .lease import Credit, Lease
-from .line import QUICK, Line, Waiting
+from .line import HOLD, Line, Waiting
 from .loaded import LoadedModel
 from .meter import metered
 from .outbox import Outbox
@@ -39,6 +39,7 @@ class Calls:
         self.retry = False  # whether the server runs a call again whose worker died
         self._line = Line(loop, self._run_waiting, self._settle)
         self._unsettled: list[int] = []  # entries on the board of calls whose answers may not have been sent
+        self._held_since = 0  # when the first of them began
         self._memory = memory
         self._outbox = outbox
         self._replies = Replies(memory, outbox)
@@ -155,11 +156,15 @@ class Calls:
         if not board.vacant or request is None:
             self._replies.reply(call.id, call.lease, *replies.too_many())
             return
+        if self._unsettled and taken - self._held_since + model.usual > HOLD:
+            self._settle()
+        if not self._unsettled:
+            self._held_since = taken
         self._unsettled.append(board.begin(call.id))
         reply = self._run_now(model, request, taken)
         del request
         self._replies.reply(call.id, call.lease, *reply, later=True)
-        if model.longest > QUICK or model.settings.stateful or not self.retry:
+        if model.settings.stateful or not self.retry:
             self._settle()
 
     def _settle(self) -> None:

@@ -13,7 +13,7 @@ from .lease import Lease
 from .loaded import LoadedModel
 
 _TURN = 1_000_000  # ns for which calls are run before the loop may look at the socket, and at everything else, again
-QUICK = 100_000  # ns: an answer may wait for those of calls that take less, to be sent with them
+HOLD = _TURN  # ns for which an answer may wait for those of the calls behind it, to be sent with them
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from ....runtime import ModelFace, ModelHost
 from ....settings import ModelSettings
 
-_FORGETTING = 0.9  # of the longest recent execution, by each that was shorter
+_WEIGHT = 0.1  # of the newest execution in the moving average
 
 
 @dataclass(slots=True)
@@ -21,8 +21,8 @@ class LoadedModel:
     settings: ModelSettings
     threads: ThreadPoolExecutor | None
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    longest: float = 1e9  # ns of an execution lately; unknown is long
+    usual: float = 1e9  # mean ns of an execution lately; unknown is long
 
     def took(self, nanoseconds: int) -> None:
         """Learn from one execution."""
-        self.longest = max(nanoseconds, self.longest * _FORGETTING)
+        self.usual += _WEIGHT * (nanoseconds - self.usual)
