@@ -45,13 +45,13 @@ def add_model_repository_routes(app: FastAPI, plane: ControlPlane, settings: Set
         overrides = await asyncio.to_thread(_overrides, body) if len(body) > _LARGE else _overrides(body)
         del body  # it may be large, and loading may take long
         await plane.load(model_name, overrides)
-        return _done()
+        return Response()
 
     async def unload(model_name: str, request: Request) -> Response:
         check_controlled_name(model_name)
         parameters = _parameters(await read_document(request, limit))
         await plane.unload(model_name, dependents=parameters.get("unload_dependents") is True)
-        return _done()
+        return Response()
 
     async def named() -> Response:
         raise UnsupportedError("'repository_name' specification is not supported")
@@ -65,10 +65,6 @@ def add_model_repository_routes(app: FastAPI, plane: ControlPlane, settings: Set
     }
     for path, endpoint in routes.items():
         app.add_api_route(f"{_REPOSITORY}/{path}", endpoint, methods=["POST"], include_in_schema=False)
-
-
-def _done() -> Response:
-    return Response(headers={"content-type": "application/json"})
 
 
 def _row(row: RepositoryIndexItem) -> dict[str, str]:
