@@ -120,9 +120,7 @@ class Server:
         self._pools = PoolManager(settings, caller=calls)
         builder = ServableBuilder(settings, self._pools, calls)
         self._registry = ModelRegistry(
-            builder,
-            concurrency=settings.model_load_thread_count,
-            retries=settings.model_load_retry_count,
+            builder, concurrency=settings.model_load_thread_count, retries=settings.model_load_retry_count
         )
         builder.members.connect(self._registry)
         version = settings.server_version or __version__
