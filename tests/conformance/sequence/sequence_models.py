@@ -12,7 +12,7 @@ from tests.support.models import IR_VERSION
 
 INT32, INT64, UINT64, STRING = TensorProto.INT32, TensorProto.INT64, TensorProto.UINT64, TensorProto.STRING
 
-_FLAG = "{{ name: \"{0}\" control [ {{ kind: CONTROL_SEQUENCE_{0} int32_false_true: [ 0, 1 ] }} ] }}"
+_FLAG = '{{ name: "{0}" control [ {{ kind: CONTROL_SEQUENCE_{0} int32_false_true: [ 0, 1 ] }} ] }}'
 _ID = '{{ name: "CORRID" control [ {{ kind: CONTROL_SEQUENCE_CORRID data_type: {0} }} ] }}'
 _TENSORS = """
 input [ { name: "INPUT" data_type: TYPE_INT32 dims: [ 1 ] } ]
@@ -22,7 +22,10 @@ output [ { name: "OUTPUT" data_type: TYPE_INT32 dims: [ 1 ] } ]
 
 def write_sequence_model(root: Path, name: str = "simple_sequence", strategy: str = "direct { }") -> None:
     """OUTPUT = INPUT + START where READY, else 0; nothing is kept."""
-    nodes = [helper.make_node("Add", ["INPUT", "START"], ["sum"]), helper.make_node("Mul", ["sum", "READY"], ["OUTPUT"])]
+    nodes = [
+        helper.make_node("Add", ["INPUT", "START"], ["sum"]),
+        helper.make_node("Mul", ["sum", "READY"], ["OUTPUT"]),
+    ]
     controls = [_FLAG.format("START"), _FLAG.format("READY")]
     _write(root / name, nodes, {"INPUT": INT32, "START": INT32, "READY": INT32}, {"OUTPUT": INT32})
     _configure(root / name, controls, strategy)

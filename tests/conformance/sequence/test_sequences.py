@@ -131,9 +131,7 @@ def test_the_largest_id(client: Any) -> None:
 def test_controls_and_states_are_no_clients_business(client: Any) -> None:
     metadata = client.get_model_metadata("simple_dyna_sequence")
     sides = (
-        (metadata["inputs"], metadata["outputs"])
-        if isinstance(metadata, dict)
-        else (metadata.inputs, metadata.outputs)
+        (metadata["inputs"], metadata["outputs"]) if isinstance(metadata, dict) else (metadata.inputs, metadata.outputs)
     )
     names = [[tensor["name"] if isinstance(tensor, dict) else tensor.name for tensor in side] for side in sides]
     assert names == [["INPUT"], ["OUTPUT"]]
@@ -144,7 +142,7 @@ def test_controls_and_states_are_no_clients_business(client: Any) -> None:
     module = client.module
     extra = module.InferInput("STATE_IN", [1, 1], "INT32")
     extra.set_data_from_numpy(np.zeros((1, 1), np.int32))
-    with pytest.raises(InferenceServerException, match="unexpected inference input 'STATE_IN'|expected 1 inputs"):
+    with pytest.raises(InferenceServerException, match=r"unexpected inference input 'STATE_IN'|expected 1 inputs"):
         client.infer("simple_dyna_sequence", [*value(module, 1), extra], sequence_id=24, sequence_start=True)
 
 
@@ -234,4 +232,3 @@ def test_many_clients_with_a_sequence_each(server: ServerProcess) -> None:
     with ThreadPoolExecutor(8) as pool:
         for got, expected in pool.map(one, range(100, 116)):
             assert got == expected
-
