@@ -158,7 +158,7 @@ def _check_dims(configuration: Configuration, told: Configuration, tensor: Tenso
             f"dimension must be -1; but shape expected by the model is {shape_text(shape)}"
         )
     whole = (-1, *dims) if batched else tuple(dims)
-    if len(whole) != len(shape):
+    if len(whole) != len(shape) or not all(map(_agree, whole, shape, [exact] * len(shape))):
         complete = (
             " (an initial batch dimension because max_batch_size > 0 followed by the explicit tensor shape, making "
             f"complete shape {shape_text(whole)})"
@@ -169,13 +169,12 @@ def _check_dims(configuration: Configuration, told: Configuration, tensor: Tenso
             f"{where}the model expects {len(shape)} dimensions (shape {shape_text(shape)}) but the model configuration "
             f"specifies {len(whole)} dimensions{complete}"
         )
-    # An input may be narrower than the graph; of an output only the graph knows.
-    for wanted, dim in zip(whole, shape, strict=True):
-        if wanted != dim and (exact or dim != -1) and not (exact and -1 in (wanted, dim)):
-            raise InvalidArgumentError(
-                f"{where}the model expects {len(shape)} dimensions (shape {shape_text(shape)}) but the model "
-                f"configuration specifies {len(whole)} dimensions (shape {shape_text(whole)})"
-            )
+
+
+def _agree(told: int, dim: int, exact: bool) -> bool:
+    """Whether a configured dimension fits the graph's. An input may be narrower; of an output either may leave open
+    what the other says."""
+    return told == dim or dim == -1 or (exact and told == -1)
 
 
 def is_scalar(configuration: Configuration, told: Configuration, tensor: TensorMetadata) -> bool:

@@ -207,7 +207,7 @@ SUM = "output { name: 'sum' data_type: TYPE_FP32 dims: 4 } "
         (
             ["n", 4],
             "max_batch_size: 8 " + TWO.replace("dims: 4", "dims: 5") + SUM,
-            "specifies 2 dimensions (shape [-1,5]",
+            "making complete shape [-1,5])",
         ),
         (
             ["n", "m"],
