@@ -61,6 +61,8 @@ class Overlays:
         Raises OIPError, leaving nothing behind: InvalidArgumentError for what cannot be a model, ResourceExhaustedError
         where the files are too many bytes.
         """
+        if name in (".", "..") or not {"/", "\\", "\0"}.isdisjoint(name):
+            raise InvalidArgumentError(f"{name!r} is no name that a folder can have")
         size = sum(map(len, overrides.files.values()))
         self._require_room(size)
         overlay = Overlay(self._new_folder(), [], size)
@@ -75,8 +77,11 @@ class Overlays:
                 _check_paths(overlay)
         except BaseException as error:
             await self.remove(overlay)
-            if isinstance(error, OSError):  # a name that is too long, a file where another needs a folder, a full disk
-                raise InvalidArgumentError(f"its files cannot be written: {error.strerror}") from error
+            if isinstance(
+                error, OSError | ValueError
+            ):  # a name no file can have, a file that is a folder too, a full disk
+                why = error.strerror if isinstance(error, OSError) else error
+                raise InvalidArgumentError(f"its files cannot be written: {why}") from error
             raise
         return overlay
 

@@ -306,3 +306,20 @@ def test_a_broken_model_is_told_once_and_mended(tmp_path: Path, caplog: pytest.L
 
     watched(scenario, tmp_path)
     assert caplog.text.count("the file ends too early") == 1
+
+
+def test_a_look_that_fails_is_not_the_last_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario(world: World, clock: Clock) -> None:
+        world.write("m")
+        await world.start()
+        scan, world.repository.scan = world.repository.scan, None  # type: ignore[method-assign, assignment]
+        assert await clock.tick() == 15
+        await clock.asleep()
+        world.repository.scan = scan  # type: ignore[method-assign]
+        world.write("new")
+        assert [await clock.tick() for _ in range(2)] == [15, 1]
+        await clock.asleep()
+        assert await world.states() == {"m": ("READY", ""), "new": ("READY", "")}
+
+    watched(scenario, tmp_path)
+    assert "could not be followed" in caplog.text

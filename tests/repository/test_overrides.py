@@ -76,6 +76,14 @@ def test_what_cannot_be_a_model_leaves_nothing_behind(home: Path, files: dict[st
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("name", ["..", "../m", "/m", "a\\b", "a\0b", "m" * 300, "\ud800"])
+def test_names_that_no_folder_can_have(home: Path, name: str) -> None:
+    overlays = Overlays(FileModelRepository, 1000)
+    with pytest.raises(InvalidArgumentError):
+        asyncio.run(overlays.make(name, Overrides(files=FILES), Scan()))
+    assert not list(home.glob("oipserver-*/*"))
+
+
 def test_a_configuration_alone_copies_no_file(home: Path) -> None:
     folder = home / "models" / "m"
     (folder / "1").mkdir(parents=True)
