@@ -158,6 +158,15 @@ def test_a_region_goes_when_its_last_user_has(regions: RegionTable, key: str) ->
     regions.register_system("r", key, 0, 10)
 
 
+def test_the_collector_may_end_a_hold_in_the_middle_of_anything(regions: RegionTable, key: str) -> None:
+    regions.register_system("r", key, 0, 10)
+    held = Held(regions, regions.acquire({"r"}))
+    with regions._lock:  # as within any method; the thread must not wait for itself
+        regions.unregister(SystemRegion)
+        del held
+    assert regions.status(SystemRegion) == []
+
+
 def test_acquiring_holds_all_or_none(regions: RegionTable, key: str) -> None:
     regions.register_system("r", key, 0, 10)
     with pytest.raises(NotFoundError):

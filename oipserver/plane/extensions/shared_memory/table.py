@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from threading import Lock
+from threading import RLock
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -34,7 +34,7 @@ class RegionTable:
         self._cuda = cuda
         self._regions: dict[str, Region] = {}
         self._opening: set[str] = set()
-        self._lock = Lock()
+        self._lock = RLock()  # the garbage collector may end a Held in the middle of a method of this
 
     @property
     def extensions(self) -> tuple[str, ...]:
@@ -100,7 +100,7 @@ class RegionTable:
     def status(self, kind: type[R], name: str = "") -> list[R]:
         """The regions of ``kind`` that are registered, or the one called ``name``. Raises NotFoundError."""
         with self._lock:
-            found = [region for region in self._regions.values() if isinstance(region, kind)]
+            found = [region for region in list(self._regions.values()) if isinstance(region, kind)]
         if not name:
             return found
         found = [region for region in found if region.name == name]
@@ -116,14 +116,21 @@ class RegionTable:
         with self._lock:
             wanted = [
                 region
-                for region in self._regions.values()
+                for region in list(self._regions.values())
                 if isinstance(region, kind) and (not name or region.name == name)
             ]
             for region in wanted:
                 region.leaving = True
-            gone = [self._regions.pop(region.name) for region in wanted if not region.users]
+            gone = [region for region in wanted if self._is_over(region)]
         for region in gone:
             region.close()
+
+    def _is_over(self, region: Region) -> bool:
+        """Take ``region`` out where it is leaving and nobody uses it any more; whether that was so."""
+        over = region.leaving and not region.users and self._regions.get(region.name) is region
+        if over:
+            del self._regions[region.name]
+        return over
 
     def close(self) -> None:
         """Let go of every region."""
@@ -159,8 +166,7 @@ class RegionTable:
         with self._lock:
             for region in held:
                 region.users -= 1
-                if region.leaving and not region.users:
-                    del self._regions[region.name]
+                if self._is_over(region):
                     gone.append(region)
         for region in gone:
             region.close()
