@@ -17,12 +17,14 @@ Send = Callable[[Any], None]
 class HealthServicer(health.HealthServicer):  # type: ignore[misc]  # the package has no types
     """Tells SERVING while the server is ready, for the server ("") and for each of ``services``.
 
-    ``ready`` is asked on every check. Readiness tells nobody when it changes, so watchers learn of it by ``tell``.
+    ``ready`` is asked on every check. Readiness tells nobody when it changes, so watchers learn of it by ``tell``;
+    ``watched`` is told, from any thread, when there are some and when there are none any more.
     """
 
-    def __init__(self, ready: Callable[[], bool], services: tuple[str, ...]) -> None:
+    def __init__(self, ready: Callable[[], bool], services: tuple[str, ...], watched: Callable[[bool], None]) -> None:
         super().__init__()
         self._ready = ready
+        self._watched = watched
         self._services = ("", *services)
         self._watchers: set[Send] = set()
         self._watchers_lock = Lock()
@@ -48,8 +50,15 @@ class HealthServicer(health.HealthServicer):  # type: ignore[misc]  # the packag
         send = _until_end(send_response_callback)
         with self._watchers_lock:
             self._watchers.add(send)
-        context.add_callback(lambda: self._watchers.discard(send))
+            self._watched(True)
+        context.add_callback(lambda: self._left(send))
         super().Watch(request, context, send)
+
+    def _left(self, send: Send) -> None:
+        with self._watchers_lock:
+            self._watchers.discard(send)
+            if not self._watchers:
+                self._watched(False)
 
     def close(self) -> None:
         """Tell everybody NOT_SERVING and end what watches. Not for the event loop's thread."""

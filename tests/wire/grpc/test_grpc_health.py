@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import queue
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -15,8 +17,9 @@ from tritonclient.utils import InferenceServerException
 
 from oipserver.pb import inference_pb2 as pb
 from oipserver.wire.grpc import SERVICE
+from oipserver.wire.grpc import server as server_module
 
-from .serving import Served
+from .serving import Served, serving
 
 
 def test_health_and_metadata(served: Served, client: triton.InferenceServerClient) -> None:
@@ -79,3 +82,32 @@ def test_reflection_lists_what_is_served_and_nothing_else(served: Served) -> Non
             answer = channel.unary_unary(f"/{SERVICE}/{name}").future(b"\xff\xff", timeout=10)
             assert answer.code() is not grpc.StatusCode.UNIMPLEMENTED, name
         assert pool.FindServiceByName("grpc.health.v1.Health")
+
+
+def test_readiness_is_looked_at_only_while_somebody_watches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "_HEALTH_INTERVAL", 0.001)
+    looks: queue.Queue[None] = queue.Queue()
+
+    def nobody_looks() -> bool:
+        while not looks.empty():
+            looks.get()
+        with suppress(queue.Empty):
+            looks.get(timeout=0.1)
+            return False
+        return True
+
+    with serving({"echo": "Echo"}) as served, served.channel() as channel:
+        asked = served.server._data._ready
+        served.server._data._ready = lambda: looks.put(None) or asked()  # type: ignore[func-returns-value]
+        assert nobody_looks()
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
+        assert not nobody_looks()
+        served.readiness.ready = False
+        assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        watch.cancel()
+        for _ in range(50):
+            if nobody_looks():
+                break
+        else:
+            pytest.fail("it goes on looking")
