@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
@@ -119,10 +120,11 @@ class TraceFile:
 
 
 def _append(place: str, objects: bytes, *, fresh: bool) -> None:
-    """Add ``objects`` to the array in the file."""
-    with open(place, "wb" if fresh else "r+b") as file:
-        if fresh:
+    """Add ``objects`` to the array in the file; one that was moved away meanwhile begins anew."""
+    if fresh or not os.path.exists(place):
+        with open(place, "wb") as file:
             file.write(b"[" + objects + b"]")
-        else:
-            file.seek(-1, 2)
+    else:
+        with open(place, "r+b") as file:
+            file.seek(-1, os.SEEK_END)
             file.write(b",\n" + objects + b"]")
