@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,48 +12,10 @@ from onnx import helper, numpy_helper
 
 from oipserver.errors import InvalidArgumentError, ModelLoadError
 from oipserver.executor.pool import PoolManager
-from oipserver.protocol import InferRequest, InferResponse, RequestedOutput
-from oipserver.registry import Servable, ServableBuilder
-from oipserver.repository import models_below
-from oipserver.settings import Settings
-from oipserver.tensor import Tensor
+from oipserver.registry import ServableBuilder
+from oipserver.settings import ModelParameters, ModelSettings, Settings
+from tests.registry.loading import Loaded
 from tests.runtimes.onnx.graphs import Shape, add, identity, save, value
-
-
-class Loaded:
-    """A model ``m`` of a Triton repository, loaded in this process."""
-
-    def __init__(self, root: Path, configuration: str | None = None, **settings: Any) -> None:
-        if configuration is not None:
-            (root / "m" / "config.pbtxt").write_text(configuration)
-        server = Settings(**settings)
-
-        async def load() -> Servable:
-            scan = await models_below(server, root).scan()
-            assert scan.problems == []
-            servable = ServableBuilder(server, PoolManager(server)).build(scan.of("m")[0])
-            await servable.load()
-            return servable
-
-        self.servable = asyncio.run(load())
-        self.configuration = self.servable.configuration
-
-    def tensors(self, side: str) -> list[tuple[str, str, list[int]]]:
-        return [(each["name"], each["data_type"], each["dims"]) for each in self.configuration[side]]
-
-    def shapes(self) -> list[tuple[int, ...]]:
-        metadata = self.servable.face.metadata
-        return [tensor.shape for tensor in (*metadata.inputs, *metadata.outputs)]
-
-    def infer(self, outputs: Sequence[str] = (), **inputs: np.ndarray[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:
-        request = InferRequest("m", [Tensor.from_array(name, array) for name, array in inputs.items()])
-        request.outputs = [RequestedOutput(name) for name in outputs]
-
-        async def ask() -> InferResponse:
-            self.servable.check(request)
-            return await self.servable.scheduler.submit(request, 0)
-
-        return {tensor.name: tensor.array for tensor in asyncio.run(ask()).outputs}
 
 
 @pytest.fixture
@@ -283,47 +244,21 @@ def test_scalars_are_one_element_to_callers(tmp_path: Path, file: Path) -> None:
     np.testing.assert_array_equal(Loaded(tmp_path).infer(x=np.float32([7]))["y"], [7])
 
 
-# -- warm-up -------------------------------------------------------------------------------------------------------
-
-
-def sample(what: str, dims: str = "4") -> str:
-    inputs = "".join(
-        f"inputs {{ key: '{name}' value {{ data_type: TYPE_FP32 dims: {dims} {what} }} }}" for name in "ab"
+def test_a_configuration_in_the_settings_of_any_model(file: Path) -> None:
+    add(file, ["n", 4])
+    server = Settings()
+    settings = ModelSettings(
+        name="m",
+        implementation="onnx",
+        max_batch_size=3,
+        preferred_batch_size=[2],
+        parameters=ModelParameters(uri=str(file)),
+        configuration={"output": [{"name": "sum", "data_type": "TYPE_FP32", "dims": ["4"]}]},
     )
-    return f"max_batch_size: 8 model_warmup {{ name: 'first' batch_size: 2 count: 3 {inputs} }}"
-
-
-@pytest.mark.parametrize("what", ["zero_data: true", "random_data: true", "input_data_file: 'data'"])
-def test_warm_up(tmp_path: Path, file: Path, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from oipserver_onnx import OnnxModel
-
-    add(file, ["n", 4])
-    (tmp_path / "m" / "warmup").mkdir()
-    (tmp_path / "m" / "warmup" / "data").write_bytes(np.arange(8, dtype="<f4").tobytes())
-    seen: list[np.ndarray[Any, Any]] = []
-    infer = OnnxModel.infer_tensors
-
-    def watched(self: OnnxModel, inputs: Sequence[Tensor], *rest: Any) -> Any:
-        seen.append(np.stack([tensor.array for tensor in inputs]))
-        return infer(self, inputs, *rest)
-
-    monkeypatch.setattr(OnnxModel, "infer_tensors", watched)
-    told = Loaded(tmp_path, sample(what))
-    assert len(seen) == 3
-    assert {array.shape for array in seen} == {(2, 2, 4)}
-    assert (seen[0].any()) == ("zero" not in what)
-    assert told.servable.statistics.totals.inference_count == 0
-
-
-@pytest.mark.parametrize(
-    ("configuration", "complaint"),
-    [
-        (sample("input_data_file: 'gone'"), "warm-up 'first': cannot read"),
-        (sample("input_data_file: '../../x'"), "leads out of"),
-        (sample("zero_data: true", dims="5"), "warm-up 'first' failed: unexpected shape for input 'a'"),
-    ],
-)
-def test_warm_up_that_fails(tmp_path: Path, file: Path, configuration: str, complaint: str) -> None:
-    add(file, ["n", 4])
-    with pytest.raises(ModelLoadError, match=complaint):
-        Loaded(tmp_path, configuration)
+    servable = ServableBuilder(server, PoolManager(server)).build(settings)
+    asyncio.run(servable.load())
+    told = servable.configuration
+    assert (told["name"], told["backend"], told["max_batch_size"]) == ("m", "onnxruntime", 3)
+    assert told["dynamic_batching"]["preferred_batch_size"] == [2]
+    assert [tensor["dims"] for tensor in told["input"]] == [[4], [4]]
+    assert [tensor.name for tensor in servable.face.metadata.outputs] == ["sum"]

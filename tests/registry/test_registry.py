@@ -207,6 +207,29 @@ def test_an_unloaded_model_is_remembered_until_it_is_forgotten(folder: Path) -> 
     run(scenario)
 
 
+@pytest.mark.parametrize("step", ["load", "unload"])
+def test_who_waits_for_old_requests_may_leave(folder: Path, step: str) -> None:
+    async def scenario(models: ModelRegistry, plane: DataPlane) -> None:
+        await models.load("m", [settings(folder)])
+        (folder / "gate").touch()
+        held = asyncio.create_task(ask(plane))
+        await asyncio.sleep(0)
+        old = models.find("m")
+        waiting = asyncio.create_task(models.load("m", [settings(folder)]) if step == "load" else models.unload("m"))
+        while old.state is not ModelState.UNLOADING:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        (folder / "gate").unlink()
+        assert await held == 1
+        await models.close()
+        assert old.state is ModelState.UNAVAILABLE
+        assert (folder / "unloaded").exists()
+
+    run(scenario)
+
+
 def test_a_model_that_never_loaded_is_unavailable_with_its_reason(folder: Path) -> None:
     async def scenario(models: ModelRegistry, plane: DataPlane) -> None:
         (folder / "number.txt").unlink()
