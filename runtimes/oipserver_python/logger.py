@@ -20,14 +20,13 @@ class LogLevel(IntEnum):
 class Logger:
     """Writes lines to the server's log, under the model that executes."""
 
-    LogLevel = LogLevel
     INFO = LogLevel.INFO
     WARNING = LogLevel.WARNING
     ERROR = LogLevel.ERROR
     VERBOSE = LogLevel.VERBOSE
 
     @staticmethod
-    def log(message: str, level: LogLevel = LogLevel.INFO) -> None:
+    def log(message: str, level: int = LogLevel.INFO) -> None:
         """Write ``message`` at ``level``."""
         _log.log(int(level), "%s", message)
 

@@ -23,7 +23,6 @@ class MetricKind(Enum):
 class MetricFamily:
     """Metrics of one name and kind, told apart by their labels."""
 
-    MetricKind = MetricKind
     COUNTER: ClassVar[MetricKind] = MetricKind.COUNTER
     GAUGE: ClassVar[MetricKind] = MetricKind.GAUGE
     HISTOGRAM: ClassVar[MetricKind] = MetricKind.HISTOGRAM

@@ -111,7 +111,11 @@ class InferenceResponse:
         if missing:
             raise InternalError(f"model '{request.model_name}' gave no output {sorted(missing)}, which was asked for")
         return InferResponse(
-            request.model_name, outputs, request.model_version, request.id, dict(self._parameters) or None
+            request.model_name,
+            outputs,
+            request.model_version,
+            request.id,
+            dict(self._parameters) if self._parameters else None,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from typing import Any
 
 import httpx
@@ -199,12 +200,21 @@ def test_its_metrics_and_log_lines_are_the_servers(asking: Wire) -> None:
     asking.server.wait_for_output("facts are ready")
 
 
+def wait_until_ready(wire: Wire, model: str) -> None:
+    deadline = time.monotonic() + 20
+    while not wire.client.is_model_ready(model):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def test_a_process_that_dies_in_execute(asking: Wire) -> None:
     if "workers" not in asking.server.output.split("crash")[1].splitlines()[0].replace("1 worker", "workers"):
         pytest.skip("the process would be the server's")
+    wait_until_ready(asking, "crash")
     status, message = asking.mistake("crash", number(asking, 0))
     assert status == FAILED[asking.kind]
     assert "two workers died executing this request" in message
+    wait_until_ready(asking, "crash")
     assert asking.infer("crash", number(asking, 5)).as_numpy("OUT").tolist() == [5]
 
 
