@@ -29,13 +29,17 @@ class Model:
         shape: tuple[int, ...] = (-1, 1),
         optional: tuple[str, ...] = (),
         most: int | None = None,
+        stateful: bool = False,
+        labels: tuple[str, ...] = (),
     ) -> None:
         told = tuple(
             TensorMetadata(name, datatype, shape, optional=name in optional) for name, datatype in inputs.items()
         )
         metadata = ModelMetadata("m", inputs=told, outputs=(TensorMetadata("y", "FP32", shape),))
-        self.face = ModelFace(metadata, streams=decoupled, decoupled=decoupled)
-        self.settings = ModelSettings(configuration=None if most is None else {"max_batch_size": most})
+        self.face = ModelFace(metadata, decoupled=decoupled, details={"labels": {"y": labels}} if labels else {})
+        self.settings = ModelSettings(
+            configuration=None if most is None else {"max_batch_size": most}, stateful=stateful
+        )
         self.answer = answer
         self.leases = 0
         self.requests: list[InferRequest] = []
@@ -91,7 +95,7 @@ def tensors(*names: str, dims: tuple[int, ...] = (1,), **more: Any) -> list[dict
 
 
 def ensemble(
-    members: Members, steps: list[Step], *, inputs: Any = None, outputs: Any = None, most: int = 4
+    members: Members, steps: list[Step], *, inputs: Any = None, outputs: Any = None, most: int = 4, **more: Any
 ) -> EnsembleExecutor:
     declared = [
         {"model_name": model, "model_version": "-1", "input_map": dict(taken), "output_map": dict(given)}
@@ -103,7 +107,7 @@ def ensemble(
         "output": outputs or tensors("OUT"),
         "ensemble_scheduling": {"step": declared},
     }
-    return EnsembleExecutor(ModelSettings(name="e", configuration=configuration), members)
+    return EnsembleExecutor(ModelSettings(name="e", configuration=configuration, **more), members)
 
 
 def one(value: float, **more: Any) -> InferRequest:

@@ -44,6 +44,11 @@ from tests.executor.ensembles import CHAIN, Members, Model, Step, double, ensemb
             "allows maximum batch size 4, but step 0 (model 'few') allows only 2",
         ),
         (
+            [("stateful", {"x": "IN"}, {"y": "OUT"})],
+            {"cache_enabled": True},
+            "model of step 0 (model 'stateful') keeps state",
+        ),
+        (
             [("pieces", {"x": "IN"}, {"y": "m"}), ("double", {"x": "m"}, {"y": "OUT"})],
             {},
             "answers in pieces (decoupled), and other steps take its 'm'",
@@ -56,6 +61,7 @@ def test_what_does_not_make_a_whole(steps: list[Step], more: dict[str, Any], sai
             ints=Model(double, {"x": "INT32"}),
             wide=Model(double, {"x": "FP32"}, shape=(-1, 2)),
             few=Model(double, {"x": "FP32"}, most=2),
+            stateful=Model(double, {"x": "FP32"}, stateful=True),
             pieces=Model(double, {"x": "FP32"}, decoupled=True),
         )
     )
@@ -77,3 +83,10 @@ def test_a_member_that_failed_to_load_is_named_with_its_reason() -> None:
         "ensemble 'e' depends on 'double' which has no loaded version. Model 'double' loading failed with error: it is "
         "broken"
     )
+
+
+def test_labels_are_those_of_the_models() -> None:
+    members = Members(models(classes=Model(double, {"x": "FP32"}, labels=("no", "yes"))))
+    steps: list[Step] = [("classes", {"x": "IN"}, {"y": "OUT"}), ("double", {"x": "IN"}, {"y": "OTHER"})]
+    face = asyncio.run(ensemble(members, steps, outputs=tensors("OUT", "OTHER")).load())
+    assert face.details["labels"] == {"OUT": ("no", "yes")}

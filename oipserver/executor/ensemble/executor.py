@@ -47,13 +47,15 @@ class EnsembleExecutor(Executor):
             for step in plan.steps:
                 members[step] = self._member_to_load(step)
                 leases.callback(members[step].release)
-            check_members(plan, members)
+            check_members(plan, members, cached=self._settings.cache_enabled)
             self._last = self._streaming_step(members)
+            labels = _labels(plan, members)
         metadata = ModelMetadata(
             self._settings.name, tuple(self._settings.versions), PLATFORM, inputs=plan.inputs, outputs=plan.outputs
         )
         decoupled = self._last is not None
-        return ModelFace(metadata, streams=decoupled, decoupled=decoupled)
+        details: dict[str, object] = {"labels": labels} if labels else {}
+        return ModelFace(metadata, streams=decoupled, decoupled=decoupled, details=details)
 
     def _member_to_load(self, step: Step) -> Member:
         name = self._settings.name
@@ -134,3 +136,15 @@ class EnsembleExecutor(Executor):
 def _release(members: dict[Step, Member]) -> None:
     for member in members.values():
         member.release()
+
+
+def _labels(plan: Plan, members: dict[Step, Member]) -> dict[str, tuple[str, ...]]:
+    """The labels that the members have for the outputs of the ensemble."""
+    labels = {}
+    for output in plan.outputs:
+        step = plan.producers[output.name]
+        known = members[step].face.details.get("labels") or {}
+        theirs = next(name for name, tensor in step.outputs if tensor == output.name)
+        if theirs in known:
+            labels[output.name] = known[theirs]
+    return labels

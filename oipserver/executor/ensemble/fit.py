@@ -18,8 +18,9 @@ class _End:
     whose: str
 
 
-def check_members(plan: Plan, members: Mapping[Step, Member]) -> None:
-    """Check the model of every step against the maps and against those it exchanges tensors with.
+def check_members(plan: Plan, members: Mapping[Step, Member], *, cached: bool) -> None:
+    """Check the model of every step against the maps and against those it exchanges tensors with; and, where answers of
+    the ensemble are ``cached``, that none of them keeps state.
 
     A model that tells nothing of its tensors is trusted. Raises ModelLoadError naming the ensemble, the step, what was
     expected and what is there.
@@ -31,6 +32,8 @@ def check_members(plan: Plan, members: Mapping[Step, Member]) -> None:
         member = members[step]
         metadata = member.face.metadata
         _check_batch(plan, step, member)
+        if cached and member.settings.stateful:
+            raise plan.wrong(f"response cache is not supported, since the model of {step} keeps state")
         _check_map(plan, step, "input", step.inputs, metadata.inputs, ends)
         _check_map(plan, step, "output", step.outputs, metadata.outputs, ends)
         mapped = {name for name, _ in step.inputs}
