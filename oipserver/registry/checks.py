@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 from ..errors import InvalidArgumentError
 from ..protocol import InferRequest
 from ..runtime import ModelFace
 from ..settings import ModelSettings
 from ..tensor import Tensor
+from ..tensor.packing import check_packed
 
+_TEXT = "BYTES"
 _BATCH_NOTE = (
     " NOTE: Setting a non-zero max_batch_size in the model config requires a batch dimension to be prepended to each "
     "input shape. If you want to specify the full shape including the batch dim in your input dims config, try setting "
@@ -92,12 +95,13 @@ class ConfiguredCheck(InputCheck):
         super().__init__(face)
         self._most = most
         self._outputs = frozenset(tensor.name for tensor in face.metadata.outputs)
+        self._has_text = any(tensor.datatype == _TEXT for tensor in face.metadata.inputs)
         if most:
             self._shape_note = f".{_BATCH_NOTE}"
 
     def __call__(self, request: InferRequest) -> None:
-        """As InputCheck; also for outputs that there are none of, and for a number of rows that is 0, too large, or not
-        the same in all inputs."""
+        """As InputCheck; also for outputs that there are none of, for a number of rows that is 0, too large, or not the
+        same in all inputs, and for packed text whose lengths lie: the model's own code is not to find out."""
         super().__call__(request)
         if request.outputs and self._outputs:
             for output in request.outputs:
@@ -108,6 +112,10 @@ class ConfiguredCheck(InputCheck):
                     )
         if self._most:
             self._check_rows(request.inputs)
+        if self._has_text:
+            for tensor in request.inputs:
+                if tensor.datatype == _TEXT and tensor.has_raw:
+                    check_packed(tensor.raw, prod(tensor.shape), tensor.name)
 
     def _check_rows(self, inputs: Sequence[Tensor]) -> None:
         rows = inputs[0].shape[0] if inputs and inputs[0].shape else 1

@@ -92,3 +92,19 @@ def unpack_bytes(buffer: memoryview | bytes, count: int, tensor: str) -> np.ndar
             f"{size - offset} bytes are left over"
         )
     return array
+
+
+def check_packed(buffer: memoryview | bytes, count: int, tensor: str) -> None:
+    """Raises what ``unpack_bytes`` would, at a third of its cost."""
+    view = memoryview(buffer).cast("B")
+    unpack = _LENGTH.unpack_from
+    offset = 0
+    try:
+        for _ in range(count):
+            offset += _LENGTH_SIZE + unpack(view, offset)[0]
+    except struct.error:  # behind the end
+        pass
+    else:
+        if offset == view.nbytes:
+            return
+    unpack_bytes(view, count, tensor)

@@ -94,3 +94,26 @@ def test_outputs_of_a_configured_model() -> None:
     asked = request(tensor(A, 1, 2), outputs=("out", "nope"))
     assert refusal(check(A, most=0), asked) == "unexpected inference output 'nope' for model 'm', expected ['out']"
     check(A)(asked)  # other models judge for themselves: some have more names for an output than they tell
+
+
+@pytest.mark.parametrize(
+    ("raw", "phrase"),
+    [
+        (b"\x02\0\0\0ab\0\0\0\0", None),
+        (
+            b"\x32\0\0\0abcdef",
+            "incomplete string data for inference input 'text', expecting string of length 50 but only 6 bytes "
+            "available",
+        ),
+        (b"\x01\0\0\0a\x01\0\0", "expected 2 string elements for inference input 'text', got 1"),
+        (b"\0\0\0\0" * 3, "unexpected number of string elements for inference input 'text'"),
+        (b"", "expected 2 string elements"),
+    ],
+)
+def test_text_that_lies_about_its_lengths_reaches_no_configured_model(raw: bytes, phrase: str | None) -> None:
+    checked = check(TensorMetadata("text", "BYTES", (2,)), most=0)
+    asked = request(Tensor("text", "BYTES", (2,), raw=raw))
+    if phrase is None:
+        checked(asked)
+    else:
+        assert phrase in refusal(checked, asked)

@@ -28,6 +28,7 @@ from oipserver.tensor import (
     unpack_bytes,
 )
 from oipserver.tensor.json_data import bf16_from_float32, float32_from_bf16
+from oipserver.tensor.packing import check_packed
 
 FIXED = [name for name in DATATYPES if name not in ("BYTES", "BF16")]
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
@@ -89,6 +90,18 @@ def test_bytes_are_packed_and_unpacked(array: np.ndarray[Any, Any]) -> None:
 def test_unpacking_anything_is_right_or_refused(buffer: bytes, count: int) -> None:
     with suppress(InvalidArgumentError):
         assert pack_bytes(unpack_bytes(buffer, count, "x")) == buffer
+
+
+@given(st.binary(max_size=40), st.integers(0, 6))
+def test_packed_text_is_right_where_it_can_be_unpacked(buffer: bytes, count: int) -> None:
+    def problem(of: Any) -> str:
+        try:
+            of(buffer, count, "x")
+        except InvalidArgumentError as error:
+            return error.message
+        return ""
+
+    assert problem(check_packed) == problem(unpack_bytes)
 
 
 @pytest.mark.parametrize(
