@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 from weakref import WeakValueDictionary
@@ -57,6 +57,7 @@ class ModelRegistry:
         self._leaving: dict[tuple[str, str], Servable] = {}
         self._failed: dict[tuple[str, str], str] = {}
         self._unloaded: dict[str, list[str]] = {}
+        self._retiring: set[asyncio.Future[None]] = set()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         #: Each is called, on the loop, after every change of what is loaded.
         self.listeners: list[Callable[[], None]] = []
@@ -108,13 +109,13 @@ class ModelRegistry:
             fresh, failures = await self._bring_up(wanted)
             if failures:
                 self._note(name, fresh, failures)
-                await asyncio.gather(*(servable.unload() for servable in fresh))
+                await self._retire(fresh)
                 raise VersionsFailedError(failures)
             old = self._models.get(name, {})
             self._clear(name)
             self._models[name] = {servable.version: servable for servable in fresh}
             self._choose_default(name)
-            await asyncio.gather(*(servable.unload() for servable in old.values()))
+            await self._retire(old.values())
 
     async def unload(self, name: str) -> None:
         """Unload every version of ``name``. Raises NotFoundError where there is none."""
@@ -126,23 +127,32 @@ class ModelRegistry:
                     return
                 raise NotFoundError(f"Request for unknown model: '{name}' is not found")
             self._models[name] = {}
-            keys = {(name, version): servable for version, servable in leaving.items()}
-            self._leaving |= keys
-            self._choose_default(name)
-            try:
-                await asyncio.gather(*(servable.unload() for servable in leaving.values()))
-            finally:
-                for key in keys:
-                    del self._leaving[key]
             self._unloaded[name] = list(leaving)
+            self._choose_default(name)
+            await self._retire(leaving.values())
 
     async def close(self) -> None:
         """Unload everything."""
-        await asyncio.gather(*(self.unload(name) for name in list(self._models)))
+        await asyncio.gather(*(self.unload(name) for name in list(self._models)), *self._retiring)
 
     def forget(self, name: str) -> None:
         """Say no more in the index that ``name`` was unloaded or failed to load."""
         self._clear(name)
+
+    def _retire(self, servables: Iterable[Servable]) -> Awaitable[None]:
+        """Unload ``servables``, which serve no more; to the end, even where whoever waits for it is cancelled."""
+        retiring = asyncio.ensure_future(self._unload_all(list(servables)))
+        self._retiring.add(retiring)
+        retiring.add_done_callback(self._retiring.discard)
+        return asyncio.shield(retiring)
+
+    async def _unload_all(self, servables: Sequence[Servable]) -> None:
+        self._leaving |= {(servable.name, servable.version): servable for servable in servables}
+        try:
+            await asyncio.gather(*(servable.unload() for servable in servables))
+        finally:
+            for servable in servables:
+                self._leaving.pop((servable.name, servable.version), None)
 
     def _lock(self, name: str) -> asyncio.Lock:
         return self._locks.setdefault(name, asyncio.Lock())  # it lives as long as somebody holds or awaits it
@@ -157,7 +167,7 @@ class ModelRegistry:
                 task.cancel()
             await asyncio.wait(tasks)
             done = [task.result() for task in tasks if not task.cancelled() and task.exception() is None]
-            await asyncio.gather(*(servable.unload() for servable in done if isinstance(servable, Servable)))
+            await self._retire(servable for servable in done if isinstance(servable, Servable))
             raise
         failures = {
             settings.version: result

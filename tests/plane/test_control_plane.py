@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from oipserver.errors import InternalError, InvalidArgumentError, NotFoundError
+from oipserver.errors import InternalError, InvalidArgumentError, NotFoundError, UnavailableError
 from oipserver.executor.pool import PoolManager
 from oipserver.plane import ControlPlane, Watcher
 from oipserver.protocol import ModelState
@@ -192,6 +192,26 @@ def test_an_upload_whose_load_ends_badly_is_deleted(tmp_path: Path, monkeypatch:
     assert list(home.iterdir()) == []
 
 
+def test_an_upload_that_serves_is_kept_though_its_caller_left(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        await world.control.load("m", UPLOAD)
+        old = world.registry.acquire("m")  # a request under way
+        load = asyncio.create_task(world.control.load("m", UPLOAD))
+        while old.state is not ModelState.UNLOADING:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        load.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await load
+        old.release()
+        source = world.registry.find("m").settings.source
+        assert source is not None
+        assert os.listdir(os.path.dirname(source))
+        await world.control.unload("m")
+        assert not world.registry.versions("m")
+
+    run(scenario, tmp_path)
+
+
 class Clock:
     """Time that passes when the test says so."""
 
@@ -262,6 +282,8 @@ def test_a_repository_that_is_away_for_a_while_unloads_nothing(
         for _ in range(3):
             assert await clock.tick() == 15
         await clock.asleep()
+        with pytest.raises(UnavailableError, match="does not exist"):
+            await world.control.index()
         (tmp_path / "away").rename(root)
         assert [await clock.tick() for _ in range(2)] == [15, 15]
         await clock.asleep()

@@ -47,7 +47,10 @@ class ControlPlane:
 
         One that never was loaded is told by its name alone, in state UNKNOWN.
         """
-        scan = await self._repository.scan()
+        try:
+            scan = await self._repository.scan()
+        except InvalidArgumentError as error:  # not the client's: the folder is gone, or not ours to read
+            raise UnavailableError(error.message) from error
         found = {*scan.names(), *scan.broken}
         rows = [
             row for row in self._registry.index() if row.name in found or (row.state, row.reason) != _GONE

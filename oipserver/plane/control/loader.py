@@ -144,17 +144,21 @@ class Loader:
                 before.implied = before.implied and implied
                 return
             origin = await self._origin(name, overrides, scan, mark, implied=implied)
+            serving = self._registry.versions(name)
             try:
                 needed = [] if with_members else members(origin.models)
                 if missing := [member for member in needed if not self._registry.versions(member)]:
                     raise MembersMissingError(missing)
                 with _explained(name):
                     await self._registry.load(name, origin.models)
-            except BaseException:
-                await self._drop(origin)
-                raise
-            old, self._origins[name] = self._origins.get(name), origin
-            await self._drop(old)
+            finally:
+                # Also where the wait for the last requests of the old versions was cancelled, the new ones serve.
+                if (now := self._registry.versions(name)) and now != serving:
+                    left, self._origins[name] = self._origins.get(name), origin
+                else:
+                    left = origin
+                if left is not None and left.overlay is not None:
+                    await self._overlays.remove(left.overlay)
 
     async def _origin(self, name: str, overrides: Overrides | None, scan: Scan, mark: str, *, implied: bool) -> Origin:
         """What to load: as the repository has it, or with ``overrides`` written over it. Raises OIPError."""
@@ -186,10 +190,6 @@ class Loader:
             return await self._repository.look(name)
         except InvalidArgumentError as error:
             raise CannotPollError(name, error.message) from error
-
-    async def _drop(self, origin: Origin | None) -> None:
-        if origin is not None and origin.overlay is not None:
-            await self._overlays.remove(origin.overlay)
 
     def _ready(self, name: str) -> bool:
         return all(servable.ready for servable in self._registry.versions(name))
