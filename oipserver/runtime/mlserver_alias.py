@@ -24,6 +24,7 @@ _SHARED = {
     "mlserver.repository.repository": "oipserver.compat.repository",
     "mlserver.types": "oipserver.types",
     "mlserver.grpc.dataplane_pb2": "oipserver.pb.inference_pb2",
+    "mlserver.grpc.model_repository_pb2": "oipserver.pb.inference_pb2",
 }
 
 

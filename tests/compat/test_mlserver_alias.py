@@ -74,6 +74,9 @@ SURFACE = {
         "ModelMetadataResponseConverter RepositoryIndexResponseConverter ParametersConverter"
     ),
     "mlserver.grpc.dataplane_pb2": "ModelInferRequest ModelInferResponse InferParameter InferTensorContents",
+    "mlserver.grpc.model_repository_pb2": "RepositoryIndexRequest RepositoryModelLoadRequest",
+    "mlserver.grpc.model_repository_pb2_grpc": "ModelRepositoryServiceStub",
+    "mlserver.grpc.utils": "to_headers to_metadata",
     "mlserver.grpc.dataplane_pb2_grpc": "GRPCInferenceServiceStub",
 }
 

@@ -19,9 +19,10 @@ from oipserver.codecs import NumpyCodec
 from oipserver.compat import utils
 from oipserver.compat.cache import LocalCache
 from oipserver.compat.context import model_context, model_name_var, model_version_var
+from oipserver.compat.grpc.utils import to_metadata
 from oipserver.compat.repository import SchemalessModelRepository
 from oipserver.compat.repository.load import load_model_settings
-from oipserver.compat.rest.responses import Response
+from oipserver.compat.rest.responses import Response, ServerSentEvent
 from oipserver.compat.server import MLServer
 from oipserver.compat.settings import ModelParameters, ModelSettings, Settings
 from oipserver.errors import InvalidArgumentError, InvalidModelURI, ModelNotFound, OIPError
@@ -179,6 +180,19 @@ def test_the_cache_keeps_the_latest() -> None:
         return [await cache.lookup("a"), await cache.lookup("c"), await cache.size()]
 
     assert asyncio.run(main()) == ["", "C", 2]
+
+
+def test_an_event_of_a_stream_is_what_this_server_sends() -> None:
+    output = NumpyCodec.encode_output("y", np.array([[1]]))
+    response = InferenceResponse(model_name="m", outputs=[output])
+    event = ServerSentEvent(response).encode()
+    assert event.startswith(b"data: {")
+    assert event.endswith(b"}\n\n")
+    assert json.loads(event.removeprefix(b"data: ")) == response.model_dump()
+
+
+def test_headers_are_metadata_in_lower_case() -> None:
+    assert to_metadata({"foo": "bar", "X-Foo": "2"}) == (("foo", "bar"), ("x-foo", "2"))
 
 
 def test_a_response_is_written_as_json() -> None:

@@ -1,4 +1,4 @@
-"""``mlserver.rest.responses``: the answer of a custom handler, in JSON."""
+"""``mlserver.rest.responses``: the answer of a custom handler in JSON, and events of a stream."""
 
 from __future__ import annotations
 
@@ -17,3 +17,14 @@ class Response(JSONResponse):
         if isinstance(content, pydantic.BaseModel):
             content = content.model_dump(exclude_unset=True, exclude_none=True)
         return encode_to_json_bytes(content)
+
+
+class ServerSentEvent:
+    """One event of a stream, as this server sends them: the JSON of ``data`` and an empty line."""
+
+    def __init__(self, data: pydantic.BaseModel) -> None:
+        self.data = data
+
+    def encode(self) -> bytes:
+        """The event's bytes."""
+        return b"data: %b\n\n" % Response(self.data).body

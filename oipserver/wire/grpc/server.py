@@ -36,6 +36,8 @@ from .stream import StreamSession
 from .transport import channel_options, credentials
 
 SERVICE = "inference.GRPCInferenceService"
+#: MLServer's older name for the repository's calls, with the same messages.
+REPOSITORY_SERVICE = "inference.model_repository.ModelRepositoryService"
 
 _QUICK_THREADS = 2
 # Watchers of the health service learn of a change this many seconds late at most.
@@ -84,6 +86,8 @@ class GrpcServer:
         server = grpc.server(self._threads, options=channel_options(settings), interceptors=interceptors)
         self._dispatcher = Dispatcher(SERVICE, loop, self._quick, self._observer)
         server.add_registered_method_handlers(SERVICE, self._methods(self._dispatcher))
+        older = Dispatcher(REPOSITORY_SERVICE, loop, self._quick, self._observer)
+        server.add_registered_method_handlers(REPOSITORY_SERVICE, _calls(older, RepositoryCalls(self._control)))
         self._health = health.HealthServicer(lambda: self._ready_from_thread(loop), (SERVICE,), self._watchers_changed)
         server.add_registered_method_handlers(health.SERVICE_NAME, self._health.handlers(self._quick))
         _add_reflection(server)
@@ -132,11 +136,7 @@ class GrpcServer:
             "ModelStreamInfer": dispatcher.stream(
                 "ModelStreamInfer", lambda call: StreamSession(self._data, call, loop, dialect, parse)
             ),
-            **{
-                name: dispatcher.on_loop(name, handler, quick=group.quick)
-                for group in groups
-                for name, handler in group.calls.items()
-            },
+            **{name: handler for group in groups for name, handler in _calls(dispatcher, group).items()},
         }
 
     async def _ready(self) -> bool:
@@ -159,6 +159,10 @@ class GrpcServer:
             if ready != servicer.told:
                 await asyncio.to_thread(servicer.tell, ready)
             await asyncio.sleep(_HEALTH_INTERVAL)
+
+
+def _calls(dispatcher: Dispatcher, group: CallGroup) -> dict[str, grpc.RpcMethodHandler]:
+    return {name: dispatcher.on_loop(name, handler, quick=group.quick) for name, handler in group.calls.items()}
 
 
 def _parse(forward: str) -> Parse:

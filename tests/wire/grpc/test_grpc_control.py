@@ -10,7 +10,10 @@ import pytest
 import tritonclient.grpc as triton
 from tritonclient.utils import InferenceServerException
 
+from oipserver.compat.grpc.model_repository_pb2_grpc import ModelRepositoryServiceStub
 from oipserver.pb import inference_pb2 as pb
+
+from .serving import Served
 
 
 def test_model_control(call: Callable[..., Any], client: triton.InferenceServerClient) -> None:
@@ -23,6 +26,17 @@ def test_model_control(call: Callable[..., Any], client: triton.InferenceServerC
     assert client.is_model_ready("add")
     with pytest.raises(InferenceServerException, match="failed to load 'nope', failed to poll from model repository"):
         client.load_model("nope")
+
+
+def test_the_older_service_of_mlserver_has_the_same_calls(served: Served, call: Callable[..., Any]) -> None:
+    with served.channel() as channel:
+        older = ModelRepositoryServiceStub(channel)
+        index = older.RepositoryIndex(pb.RepositoryIndexRequest())
+        assert ("add", "READY") in {(row.name, row.state) for row in index.models}
+        older.RepositoryModelUnload(pb.RepositoryModelUnloadRequest(model_name="add"))
+        assert not call("ModelReady", pb.ModelReadyRequest(name="add")).ready
+        older.RepositoryModelLoad(pb.RepositoryModelLoadRequest(model_name="add"))
+        assert call("ModelReady", pb.ModelReadyRequest(name="add")).ready
 
 
 def test_kserves_dialect_has_the_name_in_the_first_field(call: Callable[..., Any]) -> None:
