@@ -119,9 +119,7 @@ class Server:
         calls = ModelCalls()
         self._pools = PoolManager(settings, caller=calls)
         builder = ServableBuilder(settings, self._pools, calls)
-        self._registry = ModelRegistry(
-            builder, concurrency=settings.model_load_thread_count, retries=settings.model_load_retry_count
-        )
+        self._registry = ModelRegistry(builder, retries=settings.model_load_retry_count)
         builder.members.connect(self._registry)
         version = settings.server_version or __version__
         allowed = settings.allow_client_shm
@@ -134,7 +132,8 @@ class Server:
         data = self._data_plane(metadata, cache)
         data.offer_regions(RegionPlane(data, self._regions))
         overlays = Overlays(lambda folder: models_below(settings, folder), settings.max_uploaded_bytes)
-        control = ControlPlane(self._registry, self._repository, settings.model_control_mode, overlays)
+        mode, concurrency = settings.model_control_mode, settings.model_load_thread_count
+        control = ControlPlane(self._registry, self._repository, mode, overlays, concurrency=concurrency)
         calls.connect(self._registry, data, control)
         self._trace = TraceControl(data, settings)
         self._metrics = Metrics(settings, self._registry) if settings.metrics_endpoint else None

@@ -44,13 +44,12 @@ def version_key(version: str) -> tuple[int, int, str]:
 
 
 class ModelRegistry:
-    """Loaded models by name and version. Loads, reloads and unloads of one name happen one after the other; of all
-    names together, ``concurrency`` versions load at a time, and each is tried again ``retries`` times."""
+    """Loaded models by name and version. Loads, reloads and unloads of one name happen one after the other; a load that
+    fails is tried again ``retries`` times."""
 
-    def __init__(self, builder: Builder, *, concurrency: int = 4, retries: int = 0) -> None:
+    def __init__(self, builder: Builder, *, retries: int = 0) -> None:
         self._builder = builder
         self._attempts = 1 + retries
-        self._slots = asyncio.Semaphore(concurrency)
         self._models: dict[str, dict[str, Servable]] = {}
         self._default: dict[str, Servable] = {}
         self._loading: dict[tuple[str, str], Servable] = {}
@@ -179,18 +178,17 @@ class ModelRegistry:
     async def _load(self, settings: ModelSettings) -> Servable | OIPError:
         key = (settings.name, settings.version)
         error: OIPError = ModelLoadError(f"model '{settings.name}' was not loaded")
-        async with self._slots:
-            for _ in range(self._attempts):
-                try:
-                    servable = self._loading[key] = self._builder.build(settings)
-                    await servable.load()
-                except OIPError as failure:
-                    _log.error("%s", failure.message)
-                    error = failure
-                else:
-                    return servable
-                finally:
-                    self._loading.pop(key, None)
+        for _ in range(self._attempts):
+            try:
+                servable = self._loading[key] = self._builder.build(settings)
+                await servable.load()
+            except OIPError as failure:
+                _log.error("%s", failure.message)
+                error = failure
+            else:
+                return servable
+            finally:
+                self._loading.pop(key, None)
         return error
 
     def _note(self, name: str, fresh: Sequence[Servable], failures: dict[str, OIPError]) -> None:

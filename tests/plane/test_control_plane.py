@@ -45,13 +45,13 @@ class Model(MLModel):
 class World:
     """A control plane, and the models it finds."""
 
-    def __init__(self, root: Path, mode: ModelControlMode, **registry: int) -> None:
+    def __init__(self, root: Path, mode: ModelControlMode, retries: int, concurrency: int) -> None:
         self.root = root
         settings = Settings(parallel_workers=0)
-        self.registry = ModelRegistry(ServableBuilder(settings, PoolManager(settings)), **registry)
+        self.registry = ModelRegistry(ServableBuilder(settings, PoolManager(settings)), retries=retries)
         self.overlays = Overlays(FileModelRepository, 10_000)
         self.repository = FileModelRepository(root)
-        self.control = ControlPlane(self.registry, self.repository, mode, self.overlays)
+        self.control = ControlPlane(self.registry, self.repository, mode, self.overlays, concurrency=concurrency)
 
     def write(self, name: str = "m", **settings: Any) -> Path:
         folder = self.root / name
@@ -73,10 +73,15 @@ class World:
 
 
 def run(
-    scenario: Callable[[World], Awaitable[None]], root: Path, mode: ModelControlMode = "explicit", **registry: int
+    scenario: Callable[[World], Awaitable[None]],
+    root: Path,
+    mode: ModelControlMode = "explicit",
+    *,
+    retries: int = 0,
+    concurrency: int = 4,
 ) -> None:
     async def main() -> None:
-        world = World(root, mode, **registry)
+        world = World(root, mode, retries, concurrency)
         try:
             await scenario(world)
         finally:
@@ -143,16 +148,17 @@ def test_no_more_loads_at_a_time_than_allowed(tmp_path: Path) -> None:
         names = [f"m{number}" for number in range(6)]
         for name in names:
             (world.write(name) / "slow").touch()
-        loading = [asyncio.create_task(world.control.load(name)) for name in names]
+        start = asyncio.create_task(world.start())
         while sum(map(world.loads, names)) < 2:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.1)
         assert sum(map(world.loads, names)) == 2
         states = [state for state, _ in (await world.states()).values()]
         assert sorted(states) == ["LOADING"] * 2 + ["UNKNOWN"] * 4
-        for task in loading:
-            task.cancel()
-        await asyncio.wait(loading)
+        world.write("asked")
+        await world.control.load("asked")  # does not wait for them
+        start.cancel()
+        await asyncio.wait([start])
 
     run(scenario, tmp_path, concurrency=2)
 

@@ -32,11 +32,16 @@ class ControlPlane:
         repository: ModelRepository,
         mode: ModelControlMode,
         overlays: Overlays | None = None,
+        *,
+        concurrency: int = 4,
     ) -> None:
+        """``concurrency`` models load at a time where the server loads by itself. What a client or a model asks for
+        does not wait for them: a model that asks while it loads would hold the place that it waits for."""
         self._registry = registry
         self._repository = repository
         self._mode = mode
         self._loader = Loader(registry, repository, overlays or Overlays(FileModelRepository, 0))
+        self._places = asyncio.Semaphore(concurrency)
         self._broken: dict[str, str] = {}
         self._followed: dict[str, str] = {}
         self._changed: dict[str, str] = {}
@@ -169,7 +174,11 @@ class ControlPlane:
         return changed | {name: "" for name in self._followed if name not in marks}
 
     async def _load_all(self, scan: Scan, names: list[str]) -> list[str]:
-        results = await asyncio.gather(*(self._loader.load(name, scan=scan) for name in names), return_exceptions=True)
+        async def load(name: str) -> None:
+            async with self._places:
+                await self._loader.load(name, scan=scan)
+
+        results = await asyncio.gather(*map(load, names), return_exceptions=True)
         failures: list[str] = []
         noted = {row.name for row in self._registry.index()}
         for name, result in zip(names, results, strict=True):
