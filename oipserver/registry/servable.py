@@ -84,6 +84,11 @@ class Servable:
         return described(self.settings, self.face.metadata, rows, decoupled=self.face.streams)
 
     @property
+    def execution_provider(self) -> str:
+        """What computes it; "" where that is not known."""
+        return self.face.execution_provider
+
+    @property
     def metric_tags(self) -> Mapping[str, str]:
         """Labels that its configuration adds to its metrics."""
         tags: Mapping[str, str] = (self.settings.configuration or {}).get("metric_tags", {})

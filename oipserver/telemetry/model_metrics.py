@@ -49,6 +49,11 @@ class ServedModel(Protocol):
     @property
     def load_seconds(self) -> float: ...
     @property
+    def execution_provider(self) -> str:
+        """What computes it, "" where that is not known; those of NVIDIA's GPUs begin with ``CUDA`` or ``Tensorrt``."""
+        ...
+
+    @property
     def metric_tags(self) -> Mapping[str, str]:
         """Labels that its configuration adds to metrics in Triton's names."""
         ...

@@ -21,6 +21,7 @@ _LABELS = ("model", "version")
 _US = 1_000
 _MS = 1e6
 _TAG = "_"  # before the names of a configuration's metric_tags
+_ON_GPU = ("CUDA", "Tensorrt")
 
 
 _Told = tuple[str, str, Callable[[Totals], int]]
@@ -64,6 +65,7 @@ class TritonMetrics(Collector):
     def __init__(self, models: Iterable[ServedModel], proc: Path = Path("/proc")) -> None:
         self._models = models
         self._system = _System(proc)
+        self._gpu = _only_gpu(proc)
 
     def describe(self) -> Iterator[Metric]:
         """The families without samples, so that the registry refuses others of these names."""
@@ -71,12 +73,16 @@ class TritonMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         models = list(self._models)
-        tags = sorted({tag for model in models for tag in model.metric_tags})
-        series = [
-            ((model.name, model.version or "None", *(model.metric_tags.get(tag, "") for tag in tags)), model)
-            for model in models
-        ]
-        return self._families(series, (*_LABELS, *(_TAG + tag for tag in tags)))
+        told = [(self._labels(model), model) for model in models]
+        names = [*_LABELS, *sorted({name for labels, _ in told for name in labels} - set(_LABELS))]
+        series = [(tuple(labels.get(name, "") for name in names), model) for labels, model in told]
+        return self._families(series, names)
+
+    def _labels(self, model: ServedModel) -> dict[str, str]:
+        labels = {_TAG + tag: value for tag, value in model.metric_tags.items()}
+        if self._gpu and model.execution_provider.startswith(_ON_GPU):
+            labels["gpu_uuid"] = self._gpu
+        return {**labels, "model": model.name, "version": model.version or "None"}
 
     def _families(self, series: list[_Series], labels: Sequence[str]) -> Iterator[Metric]:
         for name, text, value in _COUNTERS:
@@ -119,6 +125,16 @@ def _gauges(series: list[_Series], labels: Sequence[str]) -> Iterator[GaugeMetri
         loading.add_metric(key, model.load_seconds)
     yield pending
     yield loading
+
+
+def _only_gpu(proc: Path) -> str:
+    """The UUID of the machine's NVIDIA GPU; "" where there is none or several: which of them a model has is not known
+    here."""
+    found = list((proc / "driver" / "nvidia" / "gpus").glob("*/information"))
+    if len(found) != 1:
+        return ""
+    lines = found[0].read_text().splitlines()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("GPU UUID:")), "")
 
 
 class _System:

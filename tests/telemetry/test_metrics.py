@@ -37,6 +37,7 @@ class Model:
     ready: bool = True
     load_seconds: float = 0.5
     metric_tags: dict[str, str] = field(default_factory=dict)
+    execution_provider: str = ""
 
 
 @pytest.fixture(autouse=True)

@@ -44,6 +44,7 @@ class Model:
     ready: bool = True
     load_seconds: float = 0.5
     metric_tags: dict[str, str] = field(default_factory=dict)
+    execution_provider: str = ""
 
 
 def samples(collector: TritonMetrics) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
@@ -97,6 +98,22 @@ def test_tags_of_a_configuration_are_labels() -> None:
     of_a = {"model": "a", "version": "1", "_team": "x"}
     assert ("nv_inference_count", frozenset(of_a.items())) in told
     assert ("nv_inference_count", frozenset({**of_a, "model": "b", "_team": ""}.items())) in told
+
+
+def test_the_gpu_of_a_machine_with_one(tmp_path: Path) -> None:
+    models = [Model("a", execution_provider="CUDAExecutionProvider"), Model("b", execution_provider="CPU")]
+
+    def labelled() -> set[str]:
+        told = samples(TritonMetrics(models, tmp_path))
+        found = [dict(labels) for name, labels in told if name == "nv_inference_count"]
+        return {f"{labels['model']} {labels.get('gpu_uuid', '-')}" for labels in found}
+
+    assert labelled() == {"a -", "b -"}
+    for address, expected in (("0000:01:00.0", {"a GPU-1f", "b "}), ("0000:02:00.0", {"a -", "b -"})):
+        folder = tmp_path / "driver" / "nvidia" / "gpus" / address
+        folder.mkdir(parents=True)
+        (folder / "information").write_text("Model: \t\t Some GPU\nGPU UUID: \t GPU-1f\nBus Type: \t PCIe\n")
+        assert labelled() == expected
 
 
 @pytest.mark.parametrize(
