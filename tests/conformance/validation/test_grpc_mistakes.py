@@ -156,7 +156,7 @@ def test_what_is_not_there_is_not_found(ask: Ask, fields: dict[str, str], detail
 def test_only_a_version_that_cannot_be_is_a_mistake_of_model_ready(ask: Ask) -> None:
     for name, version in (("nope", ""), ("add", "9"), ("nope", "text")):
         assert ask(pb.ModelReadyRequest(name=name, version=version), "ModelReady").ready is False
-    for method in ("ModelReady", "ModelMetadata"):
+    for method in ("ModelReady", "ModelMetadata", "ModelConfig"):
         with pytest.raises(grpc.RpcError) as caught:
             ask(getattr(pb, f"{method}Request")(name="add", version="text"), method)
         assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
