@@ -27,4 +27,4 @@ class ServerSentEvent:
 
     def encode(self) -> bytes:
         """The event's bytes."""
-        return b"data: %b\n\n" % Response(self.data).body
+        return b"data: %b\n\n" % bytes(Response(self.data).body)
