@@ -150,7 +150,7 @@ class Settings(BaseModel):
     max_uploaded_bytes: int = Field(
         4 << 30, ge=0, description="Most bytes of model files that clients may upload, all models together; 0: none."
     )
-    model_load_thread_count: int = Field(4, gt=0, description="Most models that load at a time, asked by nobody.")
+    model_load_thread_count: int = Field(4, gt=0, description="Most loads at a time at start and in mode poll.")
     model_load_retry_count: int = Field(0, ge=0, description="Times that a load that failed is tried again at once.")
     model_load_timeout: float = Field(600.0, gt=0, description="Seconds a model may take to load in a worker.")
 
@@ -202,6 +202,7 @@ class Settings(BaseModel):
         None, description="OpenTelemetry collector (OTLP over gRPC, host:port) that gets spans; none: no tracing."
     )
     triton_metrics: bool = Field(True, description="Tell metrics in Triton's names (nv_*) as well.")
+    log_file: str = Field("", description="File that the log is added to; empty: standard error.")
     log_format: LogFormat = Field("default", description="How log lines tell the time: in local time, or ISO 8601 UTC.")
     trace_file: str = Field("", description="File that traces in Triton's form are written to; empty: no such traces.")
     trace_level: list[TraceLevel] = Field(["OFF"], description="What traces tell: TIMESTAMPS, TENSORS, or OFF.")
