@@ -21,7 +21,8 @@ def _tensors() -> list[tuple[str, list[Tensor]]]:
     """Models with the inputs of a request to them."""
     echoes = [("echo", [Tensor.from_array("x", array, name)]) for name, array in _ARRAYS.items()]
     add = [Tensor.from_array(f"INPUT{number}", array) for number, array in enumerate(_PAIR)]
-    return [*echoes, ("echo", [tensor for _, tensors in echoes for tensor in tensors]), ("add", add)]
+    text = ("text", [Tensor.from_array("x", _ARRAYS["BYTES"])])
+    return [*echoes, text, ("echo", [tensor for _, tensors in echoes for tensor in tensors]), ("add", add)]
 
 
 def _item(tensor: Tensor) -> dict[str, Any]:
@@ -85,6 +86,7 @@ def flat_documents() -> list[tuple[str, dict[str, Any]]]:
     numbers = [float(number) for number in range(16)]
     return [
         ("add", {"INPUT0": numbers, "INPUT1": numbers, "id": "7", "depth": 0.5}),
+        ("text", {"x": ["a", "", "b"], "id": "7"}),
         ("echo", {"a": "text", "b": [1, 2], "c": 0.5, "d": [True], "parameters": {"stop": ["x"], "n": 1}}),
         ("echo", json.loads(json.dumps(json_documents()[0][1]))),
     ]

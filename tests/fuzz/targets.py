@@ -14,12 +14,13 @@ from oipserver.pb import inference_pb2 as pb
 from oipserver.plane import DataPlane
 from oipserver.protocol import ServerMetadata
 from oipserver.registry import ModelRegistry
-from oipserver.settings import Settings
+from oipserver.settings import ModelSettings, Settings, TensorSettings
 from oipserver.wire.grpc.errors import status_of
 from oipserver.wire.grpc.handlers import InferHandler as GrpcInferHandler
 from oipserver.wire.rest.extensions.generate import AsgiGenerate
 from oipserver.wire.rest.handler import InferHandler
 from oipserver.wire.rest.reply import Reply
+from tests.wire.rest.rest_world import HERE as WORLD
 from tests.wire.rest.rest_world import MODELS, InProcess
 
 from . import seeds
@@ -29,6 +30,19 @@ T = TypeVar("T")
 #: Lies around every REST body: an answer that holds it shows that something beyond the body was read.
 CANARY = bytes.fromhex("c5a17f03eeb2d94c6b")
 SERVER_FAILURES = {"UNKNOWN", "INTERNAL", "UNAVAILABLE", "UNIMPLEMENTED"}
+#: A model with a configuration in Triton's form, which is stricter.
+CONFIGURED = ModelSettings(
+    name="text",
+    implementation=f"{WORLD}.Echo",
+    inputs=[TensorSettings(name="x", datatype="BYTES", shape=[-1, 3])],
+    outputs=[TensorSettings(name="x", datatype="BYTES", shape=[-1, 3])],
+    enforce_inputs=True,
+    configuration={
+        "max_batch_size": 4,
+        "input": [{"name": "x", "data_type": "TYPE_STRING", "dims": [3]}],
+        "output": [{"name": "x", "data_type": "TYPE_STRING", "dims": [3]}],
+    },
+)
 Target = Callable[[Random], Coroutine[Any, Any, str]]
 
 
@@ -159,6 +173,7 @@ async def targets() -> AsyncIterator[Targets]:
     for model in MODELS:
         if model.name in ("echo", "add"):
             await registry.load(model.name, [model])
+    await registry.load("text", [CONFIGURED])
     try:
         yield Targets(DataPlane(registry, ServerMetadata("oipserver", "1"), lambda: True))
     finally:
