@@ -68,6 +68,18 @@ def test_generate(tmp_path: Path, serve: Callable[..., ServerProcess]) -> None:
         assert answer.text.strip() == blocks("generate.md", "answer")[route].strip()
 
 
+@pytest.mark.process
+@pytest.mark.parametrize("page", ["models-calling-models.md", "python-backend.md"])
+def test_models_in_folders(page: str, tmp_path: Path, serve: Callable[..., ServerProcess]) -> None:
+    for name, text in blocks(page, "file").items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    server = serve(tmp_path)
+    for name, text in blocks(page, "request").items():
+        answer = server.infer(name, json.loads(text))
+        assert answer.text == blocks(page, "answer")[name].strip()
+
+
 def test_links_lead_somewhere() -> None:
     for page in [*DOCS.glob("*.md"), ROOT / "README.md"]:
         for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text()):

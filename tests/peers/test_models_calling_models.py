@@ -128,7 +128,7 @@ def test_the_callers_deadline_is_that_of_its_calls(server: ServerProcess) -> Non
     client = grpc_client.InferenceServerClient(server.grpc)
     item = grpc_client.InferInput("x", [1], "FP32")
     item.set_data_from_numpy(np.ones(1, np.float32))
-    with pytest.raises(InferenceServerException, match="Deadline Exceeded|deadline exceeded"):
+    with pytest.raises(InferenceServerException, match=r"Deadline Exceeded|deadline exceeded"):
         client.infer("impatient", [item], client_timeout=0.5)
     client.close()
     wait_for(slow_file(server, "began"))
