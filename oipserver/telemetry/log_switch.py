@@ -11,16 +11,18 @@ LogFormat = Literal["default", "ISO8601"]
 
 @dataclass(frozen=True, slots=True)
 class LogSettings:
-    """Which severities are logged; ``verbose`` above 0 adds debug messages. ``format`` is how lines tell the time."""
+    """Which severities are logged; ``verbose`` above 0 adds debug messages. ``format`` is how lines tell the time,
+    ``file`` where they go, "" for standard error."""
 
     info: bool = True
     warning: bool = True
     error: bool = True
     verbose: int = 0
     format: LogFormat = "default"
+    file: str = ""
 
     @classmethod
-    def from_level(cls, level: int, log_format: LogFormat = "default") -> LogSettings:
+    def from_level(cls, level: int, log_format: LogFormat = "default", file: str = "") -> LogSettings:
         """What a least severity of ``logging``'s means."""
         return cls(
             info=level <= logging.INFO,
@@ -28,6 +30,7 @@ class LogSettings:
             error=level <= logging.ERROR,
             verbose=int(level <= logging.DEBUG),
             format=log_format,
+            file=file,
         )
 
     @property

@@ -8,6 +8,7 @@ import logging.config
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,12 +28,13 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 
 
 def configure_logging(settings: Settings) -> None:
-    """Send logs of this server and its libraries to standard error as ``settings`` say; may be called again.
+    """Send logs of this server and its libraries where and as ``settings`` say; may be called again.
 
     What models and libraries log or warn of leaves the same way, from warnings up. A configuration in
-    ``logging_settings`` is applied on top. Raises InvalidArgumentError where it is broken.
+    ``logging_settings`` is applied on top. Raises InvalidArgumentError where it is broken, and for a ``log_file`` that
+    cannot be written.
     """
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _handler(settings.log_file)
     handler.set_name(_HANDLER)
     handler.setFormatter(JsonFormatter() if settings.use_structured_logging else HumanFormatter())
     handler.addFilter(_switch)
@@ -40,10 +42,22 @@ def configure_logging(settings: Settings) -> None:
     for name in (*_OURS, *_LIBRARIES, ""):
         _attach(name, handler)
     level = logging.DEBUG if settings.debug else getattr(logging, settings.log_level.upper())
-    change_log_settings(LogSettings.from_level(level, settings.log_format), libraries_too=settings.debug)
+    change_log_settings(
+        LogSettings.from_level(level, settings.log_format, settings.log_file), libraries_too=settings.debug
+    )
     logging.captureWarnings(True)
     if settings.logging_settings is not None:
         _apply(settings.logging_settings)
+
+
+def _handler(file: str) -> logging.Handler:
+    """Writes to ``file``, also when it was moved away meanwhile, or to standard error. Raises InvalidArgumentError."""
+    if not file:
+        return logging.StreamHandler(sys.stderr)
+    try:
+        return WatchedFileHandler(file, encoding="utf-8")
+    except OSError as error:
+        raise InvalidArgumentError(f"log_file: cannot write to {file}: {error.strerror}") from None
 
 
 def _attach(name: str, handler: logging.Handler) -> None:

@@ -27,7 +27,7 @@ _MOST_VERBOSE = 2**32 - 1
 def told_log_settings() -> dict[str, Value]:
     """The settings by the protocol's names."""
     now = log_settings()
-    return {"log_file": "", **{name: getattr(now, field) for name, field in _FIELDS.items()}}
+    return {"log_file": now.file, **{name: getattr(now, field) for name, field in _FIELDS.items()}}
 
 
 def update_log_settings(changes: Mapping[str, Any]) -> dict[str, Value]:

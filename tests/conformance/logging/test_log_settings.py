@@ -124,6 +124,20 @@ def test_mistakes_over_grpc(examples_server: ServerProcess, changes: dict[str, A
     assert message in raised.value.details()
 
 
+def test_a_file_that_is_set_at_the_start(tmp_path: Path) -> None:
+    write_identity_model(tmp_path / "models" / "m", "FP32", 2)
+    file = tmp_path / "server.log"
+    with ServerProcess(tmp_path / "models", "--log-file", str(file)) as server:
+        assert server.get("/v2/logging").json() == {**DEFAULTS, "log_file": str(file)}
+        assert server.stop() == 0
+    assert "INFO oipserver.app: SIGTERM" in file.read_text()
+    assert "INFO" not in server.output
+    server = ServerProcess(tmp_path / "models", "--log-file", str(tmp_path / "no" / "x.log"))
+    server.spawn()
+    assert server.wait() == 1
+    assert "log_file: cannot write to" in server.output
+
+
 def test_a_setting_without_a_value_stays_as_it_is(examples_server: ServerProcess) -> None:
     with grpc_client.InferenceServerClient(examples_server.grpc) as client:
         answer = client.update_log_settings({"log_info": None})
