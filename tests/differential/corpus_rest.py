@@ -361,6 +361,7 @@ def _repository() -> dict[str, Case]:
         "index-no-body": post("/v2/repository/index"),
         "index": post("/v2/repository/index", {}),
         "index-ready": post("/v2/repository/index", {"ready": True}),
+        "index-gzip": post("/v2/repository/index", {}, headers={"accept-encoding": "gzip"}),
         "load-unknown": post(f"{models}/nope/load"),
         "unload-unknown": post(f"{models}/nope/unload"),
         "unload": post(f"{models}/movable/unload"),
