@@ -10,8 +10,6 @@ from collections.abc import Callable
 from time import monotonic_ns
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from ... import __version__
 from ...errors import Code, InvalidArgumentError, ModelLoadError, error_from_code
 from ...runtime import ModelFace
@@ -30,7 +28,6 @@ from .promises import break_all, keep, look_at
 from .states import WorkerGoneError, WorkerState, check_transition
 
 _log = logging.getLogger(__name__)
-_face = TypeAdapter(ModelFace)
 
 
 class RemoteWorker:
@@ -232,10 +229,7 @@ class RemoteWorker:
     def _on_loaded(self, key: int, meta: Any, _: memoryview) -> None:
         if key not in self._loads:
             return  # it was given up in the meantime: its UNLOAD is on the way
-        try:
-            face = _face.validate_python(meta)
-        except ValidationError as error:
-            raise FrameError(f"a face that makes no sense: {error}") from None
+        face = shipped.face(meta)
         self._owner.worker_loaded(self, key, face)
         future = self._loads[key][1]
         if not future.done():

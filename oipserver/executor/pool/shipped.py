@@ -1,12 +1,27 @@
-"""What workers ship beside answers: log records for this process' loggers, custom metrics for its sink."""
+"""What workers ship beside answers: faces of models, log records for this process' loggers, custom metrics."""
 
 from __future__ import annotations
 
 import logging
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
+from ...runtime import ModelFace
 from ...telemetry.context import model_context
 from ...telemetry.custom import MetricEvent, emit
+from .frames import FrameError
+
+
+_face = TypeAdapter(ModelFace)
+
+
+def face(meta: Any) -> ModelFace:
+    """The face of a model that a worker has loaded. Raises FrameError."""
+    try:
+        return _face.validate_python(meta)
+    except ValidationError as error:
+        raise FrameError(f"a face that makes no sense: {error}") from None
 
 
 def log_record(_: int, meta: Any, __: memoryview) -> None:
