@@ -12,7 +12,7 @@ from ..errors import InvalidArgumentError
 from ..settings import Environment, ModelSettings, model_settings_from_environment, process_environment
 from .layout import ONNX_FILE, BareOnnxLayout, Findings, Folder, Layout, MLServerLayout, Problem, bare_onnx, is_onnx
 from .repository import ModelRepository, Scan
-from .triton_layout import TritonLayout
+from .triton_layout import CONFIGURATION_FILE, TritonLayout
 
 _log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class FileModelRepository(ModelRepository):
 
     def _add_model_of_environment(self, findings: Findings) -> None:
         """Where no file describes a model the environment may, and then bare files are that model's artefacts."""
-        if findings.problems or any(settings.source for settings, _ in findings.models):
+        if findings.problems or any(_is_described(settings) for settings, _ in findings.models):
             return
         try:
             settings = model_settings_from_environment(self._root, self._environment)
@@ -155,6 +155,12 @@ class _Walk:
 def _place(path: Path) -> Path:
     """What is watched for changes of the model that ``path`` describes: its folder, but of a bare file the file."""
     return path if path.is_dir() or (is_onnx(path.name) and path.name != ONNX_FILE) else path.parent
+
+
+def _is_described(settings: ModelSettings) -> bool:
+    """Whether a file says what a model is, and not its folder alone."""
+    folder = settings.model_folder
+    return settings.source is not None or (folder is not None and Path(folder, CONFIGURATION_FILE).exists())
 
 
 def _identity(path: Path) -> tuple[int, int]:

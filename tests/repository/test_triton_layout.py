@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from oipserver.errors import InvalidArgumentError
-from oipserver.repository import Scan, models_below
-from oipserver.settings import Settings
+from oipserver.repository import FileModelRepository, Scan, models_below
+from oipserver.settings import Environment, Settings
 
 
 def touch(path: Path, text: str = "") -> Path:
@@ -163,6 +163,18 @@ def test_nothing_is_guessed_when_completing_is_off(tmp_path: Path) -> None:
         without, empty = scan(tmp_path, **{switch: True}).problems
         assert "model 'm' has no config.pbtxt, and disable_auto_complete_config is set" in without
         assert "must specify 'platform' or 'backend' for 'n'" in empty
+
+
+def test_the_environment_describes_what_no_file_does(tmp_path: Path) -> None:
+    touch(tmp_path / "m" / "1" / "model.onnx")
+    variables = Environment({"MLSERVER_MODEL_IMPLEMENTATION": "x.Y", "MLSERVER_MODEL_NAME": "kserve"})
+
+    def names() -> list[str]:
+        return asyncio.run(FileModelRepository(tmp_path, variables).scan()).names()
+
+    assert names() == ["kserve"]
+    touch(tmp_path / "m" / "config.pbtxt")
+    assert names() == ["m"]
 
 
 def test_a_configuration_in_a_settings_file(tmp_path: Path) -> None:
