@@ -56,6 +56,7 @@ class InboundCalls:
         """The worker is gone: nobody waits for anything."""
         for task in self._tasks.values():
             task.cancel()
+        self.handlers.clear()  # they know this object: a cycle would leave the memory to the garbage collector
 
     # -- frames --------------------------------------------------------------------------------------------------
 
