@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from ..executor import Executor, InProcessExecutor
 from ..executor.ensemble import EnsembleExecutor
 from ..executor.pool import PoolManager
-from ..executor.pool.declared import has_environment
+from ..executor.pool.declared import has_environment, keeps_sequences
 from ..peers import Caller
 from ..runtime import placement_of
 from ..settings import ModelSettings, Settings
@@ -37,7 +34,7 @@ class ServableBuilder:
             return EnsembleExecutor(settings, self.members)
         if self._in_process(settings):
             return InProcessExecutor(settings, self._caller)
-        if _keeps_its_sequences(configuration):
+        if keeps_sequences(configuration):
             settings = settings.model_copy(update={"parallel_workers": 1})
         return self._pools.executor(settings, apart=placement_of(settings) == "own-pool")
 
@@ -51,9 +48,3 @@ class ServableBuilder:
         if parameters.inference_pool_gid or parameters.autogenerate_inference_pool_gid:
             return False
         return self._settings.parallel_workers == 0 or placement_of(settings) == "in-process"
-
-
-def _keeps_its_sequences(configuration: Mapping[str, Any]) -> bool:
-    """Whether a model has the state of its sequences in itself, so that all their requests must find the same one."""
-    sequences = configuration.get("sequence_batching")
-    return sequences is not None and not sequences.get("state")

@@ -10,7 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oipserver.errors import DeadlineExceededError, InvalidArgumentError, ResourceExhaustedError, UnavailableError
+from oipserver.errors import (
+    DeadlineExceededError,
+    InternalError,
+    InvalidArgumentError,
+    ResourceExhaustedError,
+    UnavailableError,
+)
 from oipserver.protocol import InferResponse
 from tests.scheduler.sequenced import (
     END,
@@ -232,6 +238,40 @@ def test_the_queue_is_bounded_and_nobody_waits_for_a_model_that_leaves() -> None
         assert isinstance(results[0], InferResponse)
         assert all(isinstance(result, UnavailableError) for result in results[1:])
         assert isinstance(await error_of(made.submit(part(1, 9, start=True), loop.clock())), UnavailableError)
+
+    run(main)
+
+
+@pytest.mark.parametrize("in_model", [True, False])
+def test_sequences_end_with_the_worker_that_knew_them(in_model: bool) -> None:
+    async def main(loop: VirtualTimeLoop) -> None:
+        executor = ScriptedExecutor()
+        made = scheduler(loop, executor, **({} if in_model else {"state": [STATE]}))
+        done = task(made, loop, part(1, 1, start=True))
+        await turns()
+        executor.runs[0].done.set_result(accumulate(executor.runs[0].request) if not in_model else echoed(part(1, 1)))
+        await done
+        running, behind = task(made, loop, part(2, 2, start=True)), task(made, loop, part(3, 2))
+        anew = task(made, loop, part(4, 2, start=True, end=True))
+        await turns()
+        executor.slots = 0
+        executor.slots = 1
+        await turns()
+        executor.runs[1].fail(InternalError("the worker was killed"))
+        assert "was killed" in (await error_of(running)).message
+        if in_model:
+            assert "the worker that knew this sequence is gone" in (await error_of(behind)).message
+            assert "must specify the START flag" in (await error_of(made.submit(part(5, 1), loop.clock()))).message
+        for value in (4,) if in_model else (3, 4):
+            await turns(8)
+            assert executor.runs[-1].values == [value]
+            executor.runs[-1].done.set_result(
+                accumulate(executor.runs[-1].request) if not in_model else echoed(part(4, 1))
+            )
+        await anew
+        await asyncio.gather(behind, return_exceptions=True)
+        assert made.sequences == (0 if in_model else 1)
+        await made.close()
 
     run(main)
 

@@ -51,3 +51,9 @@ def instances_of(configuration: dict[str, Any] | None) -> int:
     groups = (configuration or {}).get("instance_group") or []
     counts = [int(group.get("count", 1) or 1) * max(1, len(group.get("gpus") or ())) for group in groups]
     return max(1, sum(counts))
+
+
+def keeps_sequences(configuration: dict[str, Any] | None) -> bool:
+    """Whether a model has the state of its sequences in itself, so that all their requests must find the same one."""
+    sequences = (configuration or {}).get("sequence_batching")
+    return sequences is not None and not sequences.get("state")

@@ -80,7 +80,7 @@ class Dispatcher:
             call.worker = call.block = None
             if call.abandoned:
                 call.model.abandon(-1)
-            elif call.id not in executing:
+            elif call.id not in executing and not call.model.keeps_sequences:  # no other worker knows its sequence
                 unstarted.append(call)
             else:
                 self._suspect(call, worker.reason)

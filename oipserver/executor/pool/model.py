@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...runtime import ModelFace
 from ...settings import ModelSettings
+from .declared import keeps_sequences
 from .messages import Cost
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class PoolModel:
         self.key = key
         self.name = settings.name
         self.stateful = settings.stateful
+        self.keeps_sequences = keeps_sequences(settings.configuration)
         self.changed = changed
         self.plain: dict[str, Any] = settings.model_dump(mode="json")
         self.source = settings.source

@@ -9,7 +9,7 @@ from dataclasses import replace
 from time import monotonic_ns
 from typing import TYPE_CHECKING, cast
 
-from ...errors import DeadlineExceededError, InvalidArgumentError, UnavailableError
+from ...errors import DeadlineExceededError, InternalError, InvalidArgumentError, UnavailableError
 from ...executor import Executor
 from ...protocol import InferRequest, InferResponse, RequestedOutput
 from ...runtime import ModelFace
@@ -69,6 +69,10 @@ class SequenceScheduler(Scheduler):
             self._answers = tuple(tensor.name for tensor in face.metadata.outputs if tensor.name not in kept)
 
     def slots_changed(self) -> None:
+        if not self._executor.slots and not self._rules.states:
+            self._table.lose(
+                InternalError(f"model '{self._name}': the worker that knew this sequence is gone: start it again")
+            )
         if reason := self._executor.unavailable_reason:
             self._table.fail_waiting(self._unavailable(reason))
         else:

@@ -169,6 +169,22 @@ class SequenceTable:
             for turn in list(sequence.turns):
                 turn.refuse(own(error))
 
+    def lose(self, error: OIPError) -> None:
+        """What the model knew of its sequences is gone: nobody goes on with one, and those who wait to get ``error``.
+
+        Who waits to start one, and those behind, may still do so.
+        """
+        for sequence in list(self._sequences.values()):
+            for turn in sequence.turns:
+                if turn.mark.start and not turn.ran:
+                    break
+                turn.refuse(own(error))
+            else:
+                sequence.open = False
+                if not sequence.turns:
+                    del self._idle[sequence]
+                    self._end(sequence)
+
     def close(self) -> None:
         """Set no timer any more."""
         if self._timer is not None:

@@ -4,6 +4,9 @@ written for this server, from model-settings.json."""
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tritonclient.grpc as grpc_client
+from tritonclient.utils import InferenceServerException
 
 from tests.support.server_process import ServerProcess
 
@@ -140,3 +144,36 @@ def test_every_request_of_a_sequence_finds_what_the_last_one_left(server: Server
         assert sums == np.cumsum(np.arange(count) + correlation).tolist()
     assert max(together for _, together, _ in found) > 1
     assert max(known for _, _, known in found) > 1  # one place for all, however many workers there are
+
+
+def children(pid: int) -> list[int]:
+    """The processes that ``pid`` started."""
+    return [int(child) for file in Path(f"/proc/{pid}/task").glob("*/children") for child in file.read_text().split()]
+
+
+def ask(client: Any, value: int, **mark: Any) -> int:
+    tensor = grpc_client.InferInput("X", [1, 1], "INT32")
+    tensor.set_data_from_numpy(np.full((1, 1), value, np.int32))
+    return int(client.infer("sums", [tensor], **mark).as_numpy("Y")[0, 0])
+
+
+def test_a_sequence_ends_with_the_worker_that_knew_it(tmp_path: Path) -> None:
+    write_models(tmp_path)
+    with ServerProcess(tmp_path) as server, grpc_client.InferenceServerClient(server.grpc) as client:
+        assert ask(client, 5, sequence_id=1, sequence_start=True) == 5
+        for worker in children(server.pid):
+            os.kill(worker, signal.SIGKILL)
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                ask(client, 5, sequence_id=1)
+            except InferenceServerException as error:
+                told = str(error.message())
+            else:
+                raise AssertionError("a sequence went on that no worker knows")
+            if "not available" not in told and "was killed" not in told:
+                break
+            assert time.monotonic() < deadline, told
+            time.sleep(0.05)
+        assert "must specify the START flag" in told
+        assert ask(client, 7, sequence_id=1, sequence_start=True, sequence_end=True) == 7
