@@ -75,5 +75,8 @@ class Ticket:
             item = self._items.popleft()
             self._room.notify_all()
         if isinstance(item, OIPError):
-            raise item
+            try:
+                raise item
+            finally:
+                del item  # its traceback refers to this frame: a cycle would keep what the request holds
         return item

@@ -12,7 +12,6 @@ from ...telemetry.context import model_context
 from ...telemetry.custom import MetricEvent, emit
 from .frames import FrameError
 
-
 _face = TypeAdapter(ModelFace)
 
 

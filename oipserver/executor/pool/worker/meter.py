@@ -16,6 +16,7 @@ T = TypeVar("T")
 def metered(work: Coroutine[Any, Any, T], cost: Cost) -> Generator[Any, Any, T]:
     """Await ``work``, adding to ``cost`` while it goes on."""
     value: Any = None
+    awaited: Any = None
     error: BaseException | None = None
     started = monotonic_ns()
     try:
@@ -36,4 +37,7 @@ def metered(work: Coroutine[Any, Any, T], cost: Cost) -> Generator[Any, Any, T]:
             cost.waiting += started - paused
     finally:
         cost.busy += monotonic_ns() - started
+        # The traceback of an error, which the last future may hold too, refers to this frame: such a cycle would keep the
+        # request's memory in use.
+        awaited = error = None
         work.close()

@@ -42,7 +42,10 @@ class _Pending:
             await self._wake
         item = self.items.popleft()
         if isinstance(item, OIPError):
-            raise item
+            try:
+                raise item
+            finally:
+                del item  # its traceback refers to this frame: a cycle would keep what the call holds
         return item
 
 
