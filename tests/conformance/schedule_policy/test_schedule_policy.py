@@ -6,6 +6,7 @@ import queue
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.process
 
 CLIENTS: dict[str, Any] = {"http": http_client, "grpc": grpc_client}
 REFUSED = ("503", "StatusCode.UNAVAILABLE")
-SIDE, PRODUCTS = 700, 12  # some tenths of a second: others come while one runs
+SIDE, PRODUCTS = 700, 40  # some tenths of a second: others come while one runs
 
 
 def write_slow_model(root: Path, name: str, batching: str) -> None:
@@ -79,20 +80,24 @@ def wire(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def ask(server: ServerProcess, wire: str, model: str, value: float, **more: Any) -> float:
+def ask(server: ServerProcess, wire: str, model: str, value: float, together: Barrier, **more: Any) -> float:
     module = CLIENTS[wire]
     tensor = module.InferInput("x", [1, 1], "FP32")
     tensor.set_data_from_numpy(np.full((1, 1), value, np.float32))
     with module.InferenceServerClient(server.http if wire == "http" else server.grpc) as client:
+        client.is_server_live()  # connected
+        together.wait(30)
         return float(client.infer(model, [tensor], **more).as_numpy("y")[0, 0])
 
 
 def outcomes(server: ServerProcess, wire: str, model: str, count: int, **more: Any) -> tuple[int, list[Exception]]:
     """Of ``count`` requests at once: how many were answered, and the errors of the others."""
 
+    together = Barrier(count)
+
     def one(value: int) -> Exception | None:
         try:
-            assert ask(server, wire, model, value, **more) == value
+            assert ask(server, wire, model, value, together, **more) == value
         except InferenceServerException as error:
             return error
         return None
@@ -142,10 +147,10 @@ def test_the_first_priority_is_served_first(server: ServerProcess) -> None:
                 "priorities", [tensor], lambda result, error: done.put(str(error) if error else name), **more
             )
 
-        send("running")
-        send("also running")  # whichever of the two came first
+        for _ in range(3):
+            send("running")
+        assert done.get(timeout=60) == "running"  # now another one runs, and holds up all that come
         for name, priority in (("last", 3), ("default", 0), ("beyond", 9), ("first", 1)):
             send(name, priority=priority)
-        order = [done.get(timeout=60) for _ in range(6)]
-    order = [name for name in order if not name.endswith("running")]
+        order = [name for _ in range(6) if (name := done.get(timeout=60)) != "running"]
     assert (order[0], set(order[1:3]), order[3]) == ("first", {"default", "beyond"}, "last")
