@@ -108,6 +108,9 @@ class ModelHost:
                 request, _ = read_request(raw, name)
                 if self._fast:
                     await asyncio.to_thread(self.infer_now, request)
+                elif getattr(self.model, "decoupled", False):
+                    async for _ in self.stream(request):
+                        pass
                 else:
                     await self.infer(request)
             except OIPError as error:

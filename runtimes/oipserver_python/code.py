@@ -38,6 +38,7 @@ class ModelCode:
         self._name = settings.name
         self.configuration: Configuration = configuration_of(settings)
         self.decoupled = False
+        self._outputs: list[str] = []
         self._kind: type | None = None
         self._instance: Any = None
         self._runner: asyncio.Runner | None = None
@@ -51,6 +52,7 @@ class ModelCode:
         self._kind = import_class(path, self._name)
         self._complete(self._kind)
         self.decoupled = is_decoupled(self.configuration)
+        self._outputs = [tensor["name"] for tensor in self.configuration["output"]]
         try:
             self._instance = self._kind()
             if initialize := getattr(self._instance, "initialize", None):
@@ -116,7 +118,7 @@ class ModelCode:
         """
         enter(execution)
         requests = [
-            InferenceRequest.received(request, ticket)
+            InferenceRequest.received(request, ticket, self._outputs)
             for request, ticket in zip(execution.requests, tickets, strict=True)
         ]
         responses = self._call(requests)
@@ -175,7 +177,7 @@ class ModelCode:
         """Have a decoupled model begin with one request; its answers come by the ticket, as does what it raises."""
         enter(execution)
         try:
-            request = InferenceRequest.received(execution.requests[0], ticket)
+            request = InferenceRequest.received(execution.requests[0], ticket, self._outputs)
             answer = self._instance.execute([request])
             if inspect.iscoroutine(answer):
                 asyncio.run_coroutine_threadsafe(self._finish(answer, request, ticket), self._background())

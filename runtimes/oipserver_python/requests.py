@@ -119,7 +119,7 @@ class InferenceResponse:
         )
 
 
-def _checked(parameters: Mapping[str, Any] | None) -> dict[str, Any]:
+def _checked(parameters: Mapping[Any, Any] | None) -> dict[str, Any]:
     for key, value in (parameters or {}).items():
         if not isinstance(key, str) or not isinstance(value, (bool, int, float, str)):
             raise TritonModelException(f"parameter {key!r} must be a bool, int, float or str by a name, not {value!r}")
@@ -170,15 +170,17 @@ class InferenceRequest:
         self._ticket: Ticket | None = None
         self._release_flags = TRITONSERVER_REQUEST_RELEASE_ALL
         self._end: _End | None = None
+        self._all_outputs: Sequence[str] = ()
 
     @classmethod
-    def received(cls, request: InferRequest, ticket: Ticket) -> InferenceRequest:
-        """A request that came to the model; its answer may go by ``ticket``."""
+    def received(cls, request: InferRequest, ticket: Ticket, outputs: Sequence[str]) -> InferenceRequest:
+        """A request that came to a model with ``outputs``; its answer may go by ``ticket``."""
         made = cls.__new__(cls)
         made._served, made._ticket, made._trace = request, ticket, None
         made._inputs = [Tensor.of(tensor) for tensor in request.inputs]
         made._release_flags = TRITONSERVER_REQUEST_RELEASE_ALL
         made._end = _End(ticket)
+        made._all_outputs = outputs
         return made
 
     @property
@@ -218,8 +220,8 @@ class InferenceRequest:
         return json.dumps({key: value for key, value in self._served.parameters.items() if key not in _TOLD_OTHERWISE})
 
     def requested_output_names(self) -> list[str]:
-        """The outputs that are asked for; where its caller named none, none."""
-        return [output.name for output in self._served.outputs]
+        """The outputs that are asked for: all of the model's where its caller named none."""
+        return [output.name for output in self._served.outputs] or list(self._all_outputs)
 
     def model_name(self) -> str:
         """The model it is for."""

@@ -80,6 +80,8 @@ def test_what_a_model_is_told(asking: Wire) -> None:
         "ready": [True, False],
     }
     assert result.as_numpy("REST") is None
+    facts = json.loads(asking.infer("facts", number(asking, 1)).as_numpy("FACTS")[0])
+    assert facts["outputs"] == ["FACTS", "REST"]
 
 
 def test_parameters_of_an_answer(asking: Wire) -> None:

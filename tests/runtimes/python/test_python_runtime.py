@@ -322,6 +322,27 @@ class TritonPythonModel:
         asyncio.run(leave())
         gc.collect()
 
+    def test_warm_up(self, tmp_path: Path) -> None:
+        code = """
+class TritonPythonModel:
+    def initialize(self, args): self.seen = 0
+    def execute(self, requests):
+        self.seen += int(requests[0].inputs()[0].as_numpy()[0])
+        out = pb_utils.Tensor("OUT", np.array([self.seen]))
+        requests[0].get_response_sender().send(pb_utils.InferenceResponse([out]), 1)
+"""
+        warmup = [{"inputs": [{"name": "IN", "shape": [1], "datatype": "INT32", "data": [40]}]}]
+
+        async def warm() -> Any:
+            host = host_of(tmp_path, HEAD + code, **DECOUPLED)
+            host._settings.warmup = warmup
+            await host.load()
+            (response,) = [response async for response in host.stream(request(2))]
+            await host.unload()
+            return response.outputs[0].array.tolist()
+
+        assert asyncio.run(warm()) == [42]
+
     def test_one_answer_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(OIPError, match="decoupled"):
             asyncio.run(ask(tmp_path, ECHO, request(1), **DECOUPLED))

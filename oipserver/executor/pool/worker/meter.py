@@ -37,7 +37,7 @@ def metered(work: Coroutine[Any, Any, T], cost: Cost) -> Generator[Any, Any, T]:
             cost.waiting += started - paused
     finally:
         cost.busy += monotonic_ns() - started
-        # The traceback of an error, which the last future may hold too, refers to this frame: such a cycle would keep the
+        # The traceback of an error, which the last future may hold too, refers to this frame: a cycle would keep the
         # request's memory in use.
         awaited = error = None
         work.close()
