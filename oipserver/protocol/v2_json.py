@@ -279,9 +279,9 @@ def response_document(
                 {**parameters, "binary_data_size": size} if parameters else {"binary_data_size": size}
             )
             blobs.append(raw)
-        elif type(tensor) is PlacedTensor:
-            output["parameters"] = parameters
-        else:
+        # Where a tensor was written the caller knows, and Triton does not say: its C++ client takes every output with
+        # parameters for one with binary data.
+        elif type(tensor) is not PlacedTensor:
             if parameters:
                 output["parameters"] = parameters
             output["data"] = array_to_json(tensor, literals=literals)

@@ -45,9 +45,8 @@ def test_an_output_in_shared_memory_is_written_without_data():
     placed = PlacedTensor("y", "FP32", (2,), Place("r", 8), Place("r", 8).parameters)
     here = Tensor.from_array("z", np.ones(1, np.float32))
     document = json.loads(write_response(InferResponse("m", [placed, here])))
-    parameters = {"shared_memory_region": "r", "shared_memory_byte_size": 8}
     assert document["outputs"] == [
-        {"name": "y", "datatype": "FP32", "shape": [2], "parameters": parameters},
+        {"name": "y", "datatype": "FP32", "shape": [2]},
         {"name": "z", "datatype": "FP32", "shape": [1], "data": [1.0]},
     ]
 
