@@ -18,6 +18,9 @@ _COMMANDS = {
     "models": "list the models of a folder without starting them",
     "infer": "run a file of requests through a model of a server",
     "init": "make the folder of a model to start from",
+    "build": "make a container image of a folder of models",
+    "dockerfile": "write the Dockerfile of that image",
+    "kserve": "print a folder's objects for KServe",
     "config": "show every setting, and where its value comes from",
 }
 

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .host import ModelFace, ModelHost
-from .resolve import placement_of, resolve_class
+from .resolve import placement_of, resolve_class, runtime_name
 
-__all__ = ["ModelFace", "ModelHost", "placement_of", "resolve_class"]
+__all__ = ["ModelFace", "ModelHost", "placement_of", "resolve_class", "runtime_name"]

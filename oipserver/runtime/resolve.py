@@ -43,6 +43,12 @@ def _runtime(implementation: str) -> EntryPoint | None:
     return _runtimes().get(_CLASS_PATHS.get(implementation, implementation))
 
 
+def runtime_name(implementation: str) -> str | None:
+    """The name of the runtime that an implementation means; None for a class of a user's own."""
+    runtime = _runtime(implementation)
+    return runtime.name if runtime is not None else None
+
+
 def placement_of(settings: ModelSettings) -> Placement:
     """Where this model runs when nobody says, told without importing a user's module."""
     runtime = _runtime(settings.implementation)

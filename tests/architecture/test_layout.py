@@ -33,6 +33,7 @@ ORDER = [
     "wire",
     "app",
     "compat",
+    "build",
     "cli",
     "__main__",
 ]

@@ -1,0 +1,181 @@
+"""The one template of container images: from what a folder needs to the text of its Dockerfile; runs nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import __version__
+from ..settings import Settings
+from .needs import PACKAGE, Needs
+
+PYTHON = "3.12"
+CPU_BASE = "python:{python}-slim-bookworm"
+# The libraries come as wheels, in the version that the wheels of the runtimes want; CUDA's image has what drivers need.
+GPU_BASE = "nvidia/cuda:13.0.1-base-ubuntu24.04"
+MODELS = "/mnt/models"
+VENV = "/opt/oipserver"
+WHEELHOUSE = "wheelhouse"  # the name of the build context that has the wheels
+
+_MARK = "# Written by oipserver"
+_GPU_EXTRAS = {"onnx": "cuda"}
+_GPU_PACKAGES = ("python3", "python3-venv")
+_SYSTEM_PACKAGES = {"lightgbm": "libgomp1"}
+# Requirements that name files beside themselves can only be read where the whole folder is.
+_NAMES_FILES = re.compile(
+    r"^\s*(-r|-c|-e|--requirement|--constraint|--editable|\.|/|file:|[^#]*@\s*file:)", re.MULTILINE
+)
+
+DOCKERIGNORE = """\
+# What no image needs.
+**/.git
+**/.venv*
+**/.envs
+**/.env
+**/__pycache__
+**/*.py[cod]
+**/.ipynb_checkpoints
+**/.pytest_cache
+**/.mypy_cache
+**/.ruff_cache
+**/.DS_Store
+**/node_modules
+Dockerfile*
+.dockerignore
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What whoever builds may choose: ``base_image`` instead of the one that fits; ``gpu``; ``extras`` instead of those
+    that were found; ``wheelhouse``, a folder with all packages as wheels; ``system_packages`` of the base image's
+    distribution (Debian or Ubuntu)."""
+
+    base_image: str | None = None
+    gpu: bool = False
+    extras: frozenset[str] | None = None
+    wheelhouse: Path | None = None
+    system_packages: tuple[str, ...] = ()
+
+    def wheelhouse_inside(self, folder: Path) -> str | None:
+        """The wheelhouse relative to ``folder``, where it lies in it; others need a build context of their own."""
+        if self.wheelhouse is None or not self.wheelhouse.resolve().is_relative_to(folder.resolve()):
+            return None
+        return self.wheelhouse.resolve().relative_to(folder.resolve()).as_posix()
+
+
+def is_ours(text: str) -> bool:
+    """Whether a Dockerfile was written by this server, so that it may be written again."""
+    return text.startswith(_MARK)
+
+
+def dockerfile(needs: Needs, options: Options) -> str:
+    """The Dockerfile of an image that serves the folder of ``needs``."""
+    found = needs.extras if options.extras is None else options.extras
+    extras = {_GPU_EXTRAS.get(each, each) if options.gpu else each for each in found}
+    packages = [
+        *(_GPU_PACKAGES if options.gpu else ()),
+        *(_SYSTEM_PACKAGES[each] for each in sorted(extras) if each in _SYSTEM_PACKAGES),
+        *options.system_packages,
+    ]
+    base = options.base_image or (GPU_BASE if options.gpu else CPU_BASE.format(python=needs.python or PYTHON))
+    stages = [_base(base, dict.fromkeys(packages)), _build(needs, options, extras), _final(needs, options)]
+    return "\n".join([*_head(needs), *stages])
+
+
+def _head(needs: Needs) -> list[str]:
+    what = f"models: {', '.join(needs.models)}" if needs.models else f"models are mounted at {MODELS}"
+    source = "this folder" if needs.is_server else f"{PACKAGE} {__version__}"
+    notes = [f"# Note: {note.replace(str(needs.folder), '.')}" for note in needs.notes]
+    return [f"{_MARK} dockerfile, which overwrites it; {source}; {what}.", *notes]
+
+
+def _base(image: str, packages: Iterable[str]) -> str:
+    lines = [f"ARG BASE_IMAGE={image}", "FROM ${BASE_IMAGE} AS base"]
+    if names := " ".join(map(shlex.quote, packages)):
+        lines += [
+            f"RUN apt-get update && apt-get install --yes --no-install-recommends {names} \\",
+            "    && rm -rf /var/lib/apt/lists/*",
+        ]
+    return "\n".join([*lines, ""])
+
+
+def _build(needs: Needs, options: Options, extras: set[str]) -> str:
+    """The stage with pip: what models do not change first, in layers of its own, then the folder."""
+    lines = [
+        "FROM base AS build",
+        "ARG PIP_INDEX_URL",
+        "ARG PIP_EXTRA_INDEX_URL",
+        f"RUN python3 -m venv {VENV}",
+        f"ENV PATH={VENV}/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1",
+    ]
+    inside = options.wheelhouse_inside(needs.folder)
+    if options.wheelhouse is not None:
+        lines.append(f"COPY {json.dumps([inside, '/wheels'])}" if inside else f"COPY --from={WHEELHOUSE} . /wheels")
+        lines.append("ENV PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels")
+    names = f"[{','.join(sorted(extras))}]" if extras else ""
+    first = [] if needs.is_server else [shlex.quote(f"{PACKAGE}{names}=={__version__}")]
+    then = []
+    for number, file in enumerate(needs.files):
+        if _NAMES_FILES.search((needs.folder / file).read_text(errors="replace")):
+            then.append(f"-r {shlex.quote(file)}")
+        else:
+            lines.append(f"COPY {json.dumps([file, f'/requirements/{number}.txt'])}")
+            first.append(f"-r /requirements/{number}.txt")
+    first += map(shlex.quote, needs.requirements)
+    if needs.project:
+        then.append(shlex.quote(f".{names}") if needs.is_server else ".")
+    lines += [*_pip(first), "COPY . /source"]
+    lines += ["WORKDIR /source", *_pip(then)] if then else []
+    if not needs.is_server:
+        gone = f"rm -rf {shlex.quote(f'/source/{inside}')} && " if inside else ""
+        # Whoever the image runs as can read the models, whatever their files allow where they came from.
+        lines.append(f"RUN {gone}chmod -R a+rX,go-w /source")
+    return "\n".join([*lines, ""])
+
+
+def _pip(quoted: list[str]) -> list[str]:
+    return [" \\\n    ".join(["RUN pip install", *quoted])] if quoted else []
+
+
+def _final(needs: Needs, options: Options) -> str:
+    settings = needs.settings
+    ports = [settings.http_port, settings.grpc_port] + ([settings.metrics_port] if settings.metrics_endpoint else [])
+    lines = [
+        "FROM base",
+        "ARG BASE_IMAGE",
+        _labels(needs),
+        f"COPY --from=build {VENV} {VENV}",
+        *([] if needs.is_server else [f"COPY --from=build /source {MODELS}"]),
+        # Nothing but /tmp is written at run time, so that a read-only file system and any user id will do.
+        f"ENV PATH={VENV}/bin:$PATH HOME=/tmp PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1",
+        *(["ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility"] if options.gpu else []),
+        "USER 1000:0",
+        "WORKDIR /tmp",
+        f"EXPOSE {' '.join(str(port) for port in ports if port)}",
+        "HEALTHCHECK --interval=10s --timeout=3s --start-period=60s \\",
+        f"    CMD {json.dumps(['python3', '-c', _health(settings)])}",
+        "# The exec form: SIGTERM reaches the server, which finishes what is in flight.",
+        f"CMD {json.dumps([PACKAGE, 'start', MODELS])}",
+    ]
+    return "\n".join([*lines, ""])
+
+
+def _labels(needs: Needs) -> str:
+    labels = {"title": PACKAGE if needs.is_server else needs.folder.name, "base.name": "${BASE_IMAGE}"}
+    if needs.models:
+        labels["description"] = f"Serves {', '.join(needs.models)}"
+    given = [f"org.opencontainers.image.{key}={json.dumps(value)}" for key, value in sorted(labels.items())]
+    return " \\\n    ".join([f'LABEL io.oipserver.version="{__version__}"', *given])
+
+
+def _health(settings: Settings) -> str:
+    """Whether the server lives, in Python as no other program is sure to be there; under TLS a mere connection."""
+    port = f"os.environ.get('OIPSERVER_HTTP_PORT', '{settings.http_port}')"
+    if settings.ssl_certfile:
+        return f"import os, socket; socket.create_connection(('127.0.0.1', {port}), timeout=2)"
+    return f"import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + {port} + '/v2/health/live', timeout=2)"

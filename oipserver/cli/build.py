@@ -1,0 +1,106 @@
+"""``oipserver build``: a folder of models as a container image, by a builder of the user's."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..build import BUILDERS, DOCKERIGNORE, Builder, Needs, Options, dockerfile, find_builder, is_ours
+from ..errors import UnavailableError
+from .dockerfile import write
+from .image_options import add_image_options, image_of
+from .parser import Parser
+
+_GRACE = 5.0  # seconds beyond shutdown_timeout until a stopped container is killed
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command; returns the exit code, the builder's own where it failed. Raises OIPError and UsageError."""
+    words = list(arguments)
+    at = words.index("--") if "--" in words else len(words)
+    namespace = _parser().parse(words[:at])
+    builder = find_builder(namespace.builder)
+    needs, options = image_of(namespace)
+    if builder is None:
+        raise _no_builder(namespace, needs, options)
+    scratch = Path(tempfile.mkdtemp(prefix="oipserver-build-"))
+    try:
+        command = _command(builder, namespace, needs, options, scratch, words[at + 1 :])
+        print(shlex.join(command), flush=True)
+        code = builder.run(command)
+    except BaseException:
+        shutil.rmtree(scratch)
+        raise
+    if code:
+        print(f"\n{builder.name} failed; the Dockerfile is {scratch / 'Dockerfile'}")
+        return code
+    shutil.rmtree(scratch)
+    _report(builder, namespace.tag, needs, options)
+    return 0
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        "oipserver build",
+        "Make a container image that serves a folder of models.",
+        "Words behind -- go to the builder as they are: oipserver build DIR -t TAG -- --network host",
+    )
+    parser.usage = "oipserver build DIR -t TAG [options] [-- OPTIONS OF THE BUILDER]"
+    add_image_options(parser)
+    group = parser.add_argument_group("build")
+    group.add_argument("-t", "--tag", required=True, help="name of the image")
+    group.add_argument("--builder", choices=BUILDERS, help="program that builds [the first that is here]")
+    group.add_argument("--no-cache", action="store_true", help="make every layer anew")
+    group.add_argument("--platform", metavar="OS/ARCH", help="platform of the image, such as linux/arm64")
+    return parser
+
+
+def _command(
+    builder: Builder,
+    namespace: argparse.Namespace,
+    needs: Needs,
+    options: Options,
+    scratch: Path,
+    extra: Sequence[str],
+) -> list[str]:
+    """Write what the builder reads beside the folder, and the command that has it read."""
+    has_own = (needs.folder / ".dockerignore").exists()
+    return builder.command(
+        namespace.folder,
+        write(scratch / "Dockerfile", dockerfile(needs, options)),
+        namespace.tag,
+        ignorefile=None if has_own else write(scratch / "Dockerfile.dockerignore", DOCKERIGNORE),
+        wheelhouse=_outside(needs, options),
+        no_cache=namespace.no_cache,
+        platform=namespace.platform,
+        extra=extra,
+    )
+
+
+def _outside(needs: Needs, options: Options) -> Path | None:
+    return None if options.wheelhouse_inside(needs.folder) else options.wheelhouse
+
+
+def _no_builder(namespace: argparse.Namespace, needs: Needs, options: Options) -> UnavailableError:
+    """Leave the Dockerfile where it can be used, and say how."""
+    path = needs.folder / "Dockerfile"
+    if path.exists() and not is_ours(path.read_text(errors="replace")):
+        path = path.with_name("Dockerfile.oipserver")
+    write(path, dockerfile(needs, options))
+    command = Builder("docker").command(namespace.folder, path, namespace.tag, wheelhouse=_outside(needs, options))
+    return UnavailableError(
+        f"no builder found ({', '.join(BUILDERS)}), but {path} is written. Install podman, docker or buildah and run "
+        f"this again; or run '{shlex.join(command)}' where there is one; or give the folder to a builder in a cluster"
+    )
+
+
+def _report(builder: Builder, tag: str, needs: Needs, options: Options) -> None:
+    settings = needs.settings
+    ports = [settings.http_port, settings.grpc_port] + ([settings.metrics_port] if settings.metrics_endpoint else [])
+    size = builder.size(tag)
+    grace = settings.shutdown_timeout + _GRACE
+    print(f"\nbuilt {tag}{f', {size}' if size else ''}\n\n  {builder.how_to_run(tag, ports, grace, gpu=options.gpu)}")

@@ -1,0 +1,47 @@
+"""``oipserver dockerfile``: the Dockerfile of a folder of models, to be kept and changed; builds nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..build import DOCKERIGNORE, dockerfile, is_ours
+from ..errors import AlreadyExistsError, InvalidArgumentError
+from .image_options import add_image_options, image_of
+from .parser import Parser
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command; returns the exit code. Raises OIPError and UsageError."""
+    parser = Parser("oipserver dockerfile", "Write the Dockerfile of a folder of models.")
+    add_image_options(parser)
+    parser.add_argument("-i", "--include-dockerignore", action="store_true", help="write a .dockerignore as well")
+    parser.add_argument("-f", "--force", action="store_true", help="overwrite a Dockerfile that is not ours")
+    namespace = parser.parse(arguments)
+    needs, options = image_of(namespace)
+    folder: Path = namespace.folder
+    written = [write_dockerfile(folder / "Dockerfile", dockerfile(needs, options), force=namespace.force)]
+    if namespace.include_dockerignore:
+        ignore = folder / ".dockerignore"
+        if namespace.force or not ignore.exists() or ignore.read_text() == DOCKERIGNORE:
+            written.append(write(ignore, DOCKERIGNORE))
+    print(
+        f"wrote {' and '.join(map(str, written))}\n\n  oipserver build {folder} -t TAG, or docker build {folder} -t TAG"
+    )
+    return 0
+
+
+def write_dockerfile(path: Path, text: str, *, force: bool = False) -> Path:
+    """Write a Dockerfile, over one that this command has written. Raises AlreadyExistsError over any other."""
+    if path.exists() and not force and not is_ours(path.read_text(errors="replace")):
+        raise AlreadyExistsError(f"{path} was not written by this command: nothing was written; --force overwrites it")
+    return write(path, text)
+
+
+def write(path: Path, text: str) -> Path:
+    """Write a file and return its path. Raises InvalidArgumentError where that cannot be."""
+    try:
+        path.write_text(text)
+    except OSError as error:
+        raise InvalidArgumentError(f"cannot write {path}: {error.strerror}") from None
+    return path
