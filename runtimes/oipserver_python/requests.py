@@ -13,7 +13,7 @@ from oipserver.errors import InternalError
 from oipserver.protocol import InferRequest, InferResponse, RequestedOutput
 
 from .failures import TritonError, TritonModelException, to_server
-from .tensors import Tensor
+from .tensors import Tensor, text
 from .tickets import Ticket
 
 if TYPE_CHECKING:
@@ -131,11 +131,11 @@ class InferenceRequest:
 
     def __init__(
         self,
-        request_id: str = "",
+        request_id: str | bytes = "",
         correlation_id: int | str = 0,
         inputs: Sequence[Tensor] = (),
-        requested_output_names: Sequence[str] = (),
-        model_name: str = "",
+        requested_output_names: Sequence[str | bytes] = (),
+        model_name: str | bytes = "",
         model_version: int = -1,
         flags: int = 0,
         timeout: int = 0,
@@ -158,11 +158,11 @@ class InferenceRequest:
             own["timeout"] = timeout
         version = "" if model_version in (-1, None) else str(model_version)
         self._served = InferRequest(
-            model_name,
+            text(model_name, "model_name"),
             [tensor.served for tensor in inputs],
             version,
-            request_id,
-            [RequestedOutput(name) for name in requested_output_names],
+            text(request_id, "request_id"),
+            [RequestedOutput(text(name, "the name of an output")) for name in requested_output_names],
             own,
         )
         self._inputs = list(inputs)

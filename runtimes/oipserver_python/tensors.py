@@ -18,10 +18,9 @@ _CPU = (1, 0)  # type and number of the device, in terms of DLPack
 class Tensor:
     """A named array. Strings are arrays of objects, each one ``bytes``."""
 
-    def __init__(self, name: str, array: np.ndarray[Any, Any]) -> None:
+    def __init__(self, name: str | bytes, array: np.ndarray[Any, Any]) -> None:
         """``array`` is kept, not copied, unless it holds strings. Raises TritonModelException for what is no tensor."""
-        if not isinstance(name, str):
-            raise TritonModelException(f"the name of a tensor must be a str, not {type(name).__name__}")
+        name = text(name, "the name of a tensor")
         if not isinstance(array, (np.ndarray, np.generic)):
             raise TritonModelException(f"tensor '{name}' must be made of a numpy array, not of {type(array).__name__}")
         array = np.asarray(array)
@@ -127,6 +126,15 @@ def _torch(tensor: str) -> Any:
     except ImportError:
         raise TritonModelException(f"tensor '{tensor}' needs PyTorch for that, which is not installed") from None
     return torch
+
+
+def text(value: str | bytes, what: str) -> str:
+    """A name, which models often have as the bytes of a string tensor. Raises TritonModelException naming ``what``."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if not isinstance(value, str):
+        raise TritonModelException(f"{what} must be a str, not {type(value).__name__}")
+    return value
 
 
 def _as_bytes(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -138,6 +138,8 @@ def test_a_request_tells_what_it_was_made_of() -> None:
     assert request.served.model_version == "2"
     with pytest.raises(pb_utils.TritonModelException, match="response sender"):
         request.get_response_sender()
+    of_bytes = pb_utils.InferenceRequest(model_name=b"m", inputs=[], requested_output_names=[b"y"])
+    assert (of_bytes.model_name(), of_bytes.requested_output_names()) == ("m", ["y"])
     with pytest.raises(pb_utils.TritonModelException, match="model_name"):
         pb_utils.InferenceRequest(inputs=[], requested_output_names=[])
     with pytest.raises(pb_utils.TritonModelException, match="must be a bool, int, float or str"):
