@@ -16,7 +16,8 @@ from oipserver.peers import Caller, Peers, below
 from oipserver.protocol import InferRequest, InferResponse
 
 from .failures import TritonModelException, to_model
-from .requests import InferenceRequest, InferenceResponse
+from .requests import InferenceRequest
+from .responses import InferenceResponse
 
 T = TypeVar("T")
 

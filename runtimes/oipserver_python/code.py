@@ -20,7 +20,8 @@ from oipserver.runtime.user_code import forget
 
 from .calling import Execution, enter
 from .configuration import Configuration, ModelConfig, configuration_of, is_decoupled
-from .requests import InferenceRequest, InferenceResponse
+from .requests import InferenceRequest
+from .responses import InferenceResponse
 from .source import find_source, import_class
 from .tickets import Ticket
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .requests import InferenceRequest, InferenceResponse
+from .requests import InferenceRequest
+from .responses import InferenceResponse
 from .tensors import Tensor
 
 
