@@ -5,16 +5,13 @@ from __future__ import annotations
 import http.client
 import ssl
 from contextlib import suppress
-from typing import Any
 from urllib.parse import quote
 
 import orjson
 
-from ...errors import OIPError
+from ...errors import InvalidArgumentError
 from ...protocol import InferRequest, InferResponse
-from ...protocol.binary_form import BinaryCursor, OutputForm
-from ...protocol.json_text import parse_json
-from ...protocol.v2_json import read_request, response_document
+from ...protocol.asking import read_answer, write_question
 from .call import CallError, Client, Target
 
 _LENGTH = "Inference-Header-Content-Length"
@@ -40,7 +37,7 @@ class RestClient(Client):
     def infer(self, request: InferRequest) -> InferResponse:
         version = f"/versions/{quote(request.model_version, safe='')}" if request.model_version else ""
         path = f"/v2/models/{quote(request.model_name, safe='')}{version}/infer"
-        body, length = write_request(request, binary=self._target.binary)
+        body, length = write_question(request, binary=self._target.binary)
         headers = {"content-type": "application/json", **self._target.headers}
         if length is not None:
             headers |= {"content-type": "application/octet-stream", _LENGTH: str(length)}
@@ -64,42 +61,11 @@ class RestClient(Client):
         self._connection.close()
 
 
-def write_request(request: InferRequest, *, binary: bool) -> tuple[bytes, int | None]:
-    """The body of ``request``, and the length of its JSON where binary data follow it. Raises InvalidArgumentError."""
-    # A request's inputs are written as an answer's outputs are.
-    written = InferResponse("", request.inputs, id=request.id)
-    form = OutputForm(default=True) if binary else None
-    document, blobs = response_document(written, form, literals=True)
-    parameters = {**request.parameters, **({"binary_data_output": True} if binary else {})}
-    body: dict[str, Any] = {"id": request.id} if request.id else {}
-    if parameters:
-        body["parameters"] = parameters
-    body["inputs"] = document["outputs"]
-    if request.outputs:
-        body["outputs"] = [
-            {"name": output.name, **({"parameters": output.parameters} if output.parameters else {})}
-            for output in request.outputs
-        ]
-    text = orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
-    return b"".join([text, *blobs]), len(text) if blobs else None
-
-
 def _read(model: str, content: bytes, length: str) -> InferResponse:
     try:
-        size = int(length) if length.isdigit() else len(content)
-        document: Any = parse_json(content[:size])
-        # An answer's outputs are read as a request's inputs are.
-        read, _ = read_request({"inputs": document["outputs"]}, model, binary=BinaryCursor(content[size:], model))
-        return InferResponse(
-            document.get("model_name", model),
-            read.inputs,
-            document.get("model_version", ""),
-            document.get("id", ""),
-            document.get("parameters"),
-        )
-    except (OIPError, AttributeError, KeyError, TypeError) as error:
-        told = error.message if isinstance(error, OIPError) else repr(error)
-        raise CallError(f"the answer cannot be read: {told}", retry=False) from None
+        return read_answer(model, content, length)
+    except InvalidArgumentError as error:
+        raise CallError(f"the answer cannot be read: {error.message}", retry=False) from None
 
 
 def _reason(content: bytes) -> str:
