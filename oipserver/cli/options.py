@@ -31,7 +31,8 @@ _GROUPS = {  # the first setting of each
 
 def add_settings(parser: Parser) -> None:
     """Add the folder and an option for every setting."""
-    parser.add_argument("root", metavar="DIR", nargs="?", type=Path, help="folder of models, or one .onnx file")
+    text = "folder of models, one .onnx file, or an MLflow URI"
+    parser.add_argument("root", metavar="DIR", nargs="?", type=Path, help=text)
     group: argparse._ArgumentGroup | None = None
     for name, field in Settings.model_fields.items():
         if name in _GROUPS:

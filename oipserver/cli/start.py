@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..repository.mlflow_uri import is_mlflow_uri
 from ..settings import Settings
 from ..telemetry.logs import configure_logging
 from .options import EPILOG, add_settings, resolve
@@ -23,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command; returns the exit code. Raises OIPError and UsageError."""
-    parser = Parser("oipserver start", "Serve the models of a folder, or one .onnx file.", EPILOG)
+    parser = Parser("oipserver start", "Serve the models of a folder, one .onnx file, or an MLflow URI.", EPILOG)
     add_settings(parser)
     words, without_effect = translate(arguments, parser.switches)
     resolved = resolve(parser.parse(words, FLAGS))
@@ -45,7 +46,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _let_models_import(*roots: Path) -> None:
     """Let models import modules of the folder they are started in and of the repositories, as under MLServer."""
-    folders = [root.parent if root.is_file() else root for root in roots]
+    folders = [root.parent if root.is_file() else root for root in roots if not is_mlflow_uri(str(root))]
     for path in (str(Path.cwd()), *(str(folder.absolute()) for folder in folders)):
         if path not in sys.path:
             sys.path.append(path)

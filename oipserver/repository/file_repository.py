@@ -11,12 +11,13 @@ from pathlib import Path
 from ..errors import InvalidArgumentError
 from ..settings import Environment, ModelSettings, model_settings_from_environment, process_environment
 from .layout import ONNX_FILE, BareOnnxLayout, Findings, Folder, Layout, MLServerLayout, Problem, bare_onnx, is_onnx
+from .mlflow_layout import MLflowLayout
 from .repository import ModelRepository, Scan
 from .triton_layout import CONFIGURATION_FILE, TritonLayout
 
 _log = logging.getLogger(__name__)
 
-LAYOUTS: tuple[Layout, ...] = (MLServerLayout(), TritonLayout(), BareOnnxLayout())
+LAYOUTS: tuple[Layout, ...] = (MLServerLayout(), TritonLayout(), MLflowLayout(), BareOnnxLayout())
 
 # Bounds of a search that was started in the wrong place, such as the root of a disk.
 MAX_DEPTH = 32

@@ -26,10 +26,15 @@ _SHARED = {
     "mlserver.grpc.dataplane_pb2": "oipserver.pb.inference_pb2",
     "mlserver.grpc.model_repository_pb2": "oipserver.pb.inference_pb2",
 }
+# Packages of MLServer's runtimes that models extend classes of.
+_RUNTIMES = {"mlserver_mlflow": "oipserver_mlflow", "mlserver_mlflow.runtime": "oipserver_mlflow"}
 
 
 def target_of(name: str) -> str:
-    """The module of ours that ``mlserver`` or a module below it means; whether it exists is another question."""
+    """The module of ours that ``mlserver``, a module below it or a runtime's means; whether it exists is another
+    question."""
+    if name in _RUNTIMES:
+        return _RUNTIMES[name]
     for theirs, ours in _SHARED.items():
         if name == theirs or name.startswith(f"{theirs}."):
             return ours + name[len(theirs) :]
@@ -66,12 +71,12 @@ def announce() -> None:
 
 
 class _Finder(MetaPathFinder):
-    """Answers for ``mlserver`` and all below it."""
+    """Answers for ``mlserver`` and all below it, and for runtimes' packages."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname.partition(".")[0] != _NAME:
+        if fullname.partition(".")[0] != _NAME and fullname not in _RUNTIMES:
             return None
         ours = target_of(fullname)
         if importlib.util.find_spec(ours) is None:

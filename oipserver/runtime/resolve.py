@@ -31,6 +31,8 @@ _CLASS_PATHS = {
     "mlserver_catboost.catboost.CatboostModel": "catboost",
     "mlserver_huggingface.HuggingFaceRuntime": "huggingface",
     "mlserver_huggingface.runtime.HuggingFaceRuntime": "huggingface",
+    "mlserver_mlflow.MLflowRuntime": "mlflow",
+    "mlserver_mlflow.runtime.MLflowRuntime": "mlflow",
 }
 
 

@@ -76,6 +76,13 @@ class Settings(BaseModel):
     grpc_restricted_protocol: list[str] = Field(
         default_factory=list, description="APIs that gRPC callers need metadata for: API[,API]:KEY=VALUE."
     )
+    mlflow_routes: bool = Field(
+        True, description="Answer as MLflow's scoring server does: /invocations, /ping, /health and /version."
+    )
+    mlflow_default_model: str = Field(
+        "", description="Model that /invocations asks; empty: the only one. /models/NAME/invocations asks any."
+    )
+    mlflow_request_timeout: float = Field(60.0, gt=0, description="Seconds /invocations may take before it answers 504.")
 
     # -- TLS and connections ---------------------------------------------------------------------------------------
     ssl_certfile: str | None = Field(None, description="Certificate chain (PEM) of this server: TLS on every port.")

@@ -1,0 +1,90 @@
+"""What an ``MLmodel`` file says of the model beside it; reads that one file and knows neither MLflow nor a runtime."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import InvalidArgumentError
+
+MLMODEL_FILE = "MLmodel"
+PYFUNC = "python_function"
+
+#: One input, output or parameter of a signature, as MLflow writes it: name, type and whatever else.
+Element = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class MLmodel:
+    """An MLflow model's description.
+
+    ``inputs``, ``outputs`` and ``params`` are the signature's, None for what it leaves open. ``from_type_hint``: the
+    model takes a list of what a Python type says, not a table. ``example``: the file with a request, beside the model.
+    """
+
+    flavors: Mapping[str, Mapping[str, Any]]
+    inputs: tuple[Element, ...] | None
+    outputs: tuple[Element, ...] | None
+    params: tuple[Element, ...]
+    from_type_hint: bool
+    example: str | None
+
+    @property
+    def native_flavor(self) -> str:
+        """The flavor that ``python_function`` loads, "" where it loads a class of the model's own, or is not there."""
+        module = str(self.flavors.get(PYFUNC, {}).get("loader_module", ""))
+        flavor = module.removeprefix("mlflow.")
+        return flavor if module.startswith("mlflow.") and flavor in self.flavors else ""
+
+    @property
+    def takes_tensors(self) -> bool:
+        """Whether the signature has tensors as inputs, not columns."""
+        return bool(self.inputs) and all(element.get("type") == "tensor" for element in self.inputs or ())
+
+
+def read_mlmodel(folder: Path) -> MLmodel:
+    """The description in ``folder``. Raises InvalidArgumentError saying what is wrong with it, or what is missing."""
+    path = folder / MLMODEL_FILE
+    try:
+        import yaml
+    except ImportError:
+        raise InvalidArgumentError(
+            f'cannot read {path} without PyYAML, which MLflow brings: pip install "oipserver[mlflow]"'
+        ) from None
+    try:
+        document = yaml.load(path.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except OSError as error:
+        raise InvalidArgumentError(f"cannot read {path}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise InvalidArgumentError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(document, dict) or not isinstance(document.get("flavors"), dict):
+        raise InvalidArgumentError(f"{path} describes no model: expected a mapping with 'flavors'")
+    signature = document.get("signature") or {}
+    example = document.get("saved_input_example_info") or {}
+    if not isinstance(signature, dict) or not isinstance(example, dict):
+        raise InvalidArgumentError(f"{path}: expected signature and saved_input_example_info to be mappings")
+    return MLmodel(
+        {name: flavor or {} for name, flavor in document["flavors"].items()},
+        _elements(signature, "inputs", path),
+        _elements(signature, "outputs", path),
+        _elements(signature, "params", path) or (),
+        bool(document.get("is_signature_from_type_hint")),
+        example.get("serving_input_path") or None,
+    )
+
+
+def _elements(signature: Mapping[str, Any], key: str, path: Path) -> tuple[Element, ...] | None:
+    """The elements that ``signature`` has under ``key``, which are JSON in YAML; None where there are none."""
+    text = signature.get(key)
+    if not text:
+        return None
+    try:
+        elements = json.loads(text) if isinstance(text, str) else text
+    except ValueError as error:
+        raise InvalidArgumentError(f"{path}: signature.{key} is not JSON: {error}") from None
+    if not isinstance(elements, list) or not all(isinstance(element, dict) for element in elements):
+        raise InvalidArgumentError(f"{path}: signature.{key}: expected a list of objects")
+    return tuple(elements)
