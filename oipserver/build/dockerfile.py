@@ -126,7 +126,8 @@ def _build(needs: Needs, options: Options, extras: set[str]) -> str:
         else:
             lines.append(f"COPY {json.dumps([file, f'/requirements/{number}.txt'])}")
             first.append(f"-r /requirements/{number}.txt")
-    first += map(shlex.quote, needs.requirements)
+    # Options of pip, as environment files may have them, are several words.
+    first += [shlex.join(each.split()) if each.startswith("-") else shlex.quote(each) for each in needs.requirements]
     if needs.project:
         then.append(shlex.quote(f".{names}") if needs.is_server else ".")
     lines += [*_pip(first), "COPY . /source"]

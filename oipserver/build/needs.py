@@ -130,12 +130,19 @@ def _add_mlflow(needs: Needs, place: Path) -> None:
 
 
 def _add_file(needs: Needs, path: Path) -> None:
+    if not path.is_file() or not path.is_relative_to(needs.folder):
+        raise InvalidArgumentError(f"{path} is no file in {needs.folder}: expected one with requirements")
     needs.files.append(path.relative_to(needs.folder).as_posix())
 
 
 def _add_conda(needs: Needs, path: Path) -> None:
     found = read_environment(path)
-    needs.requirements += _new(found.requirements, needs.requirements)
+    for each in _new(found.requirements, needs.requirements):
+        option, _, file = each.partition(" ")
+        if option in ("-r", "--requirement"):  # relative to the file that says so
+            _add_file(needs, path.parent / file.strip())
+        else:
+            needs.requirements.append(each)
     _add_python(needs, found.python, path)
     if found.left_out:
         what = ", ".join(found.left_out)

@@ -1,0 +1,198 @@
+"""An image that `oipserver build` really makes, run as clusters do: as any user, with nothing to write to, stopped."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+import httpx
+import numpy as np
+import pytest
+import tritonclient.grpc as grpcclient
+
+from tests.build import containers
+
+pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.timeout(600)]
+
+EXAMPLE = containers.ROOT / "examples" / "digits"
+TAG = "localhost/oipserver-test-image"
+SLOW = """
+import time
+
+import numpy as np
+
+from oipserver import MLModel
+from oipserver.types import InferenceResponse, ResponseOutput
+
+
+class Slow(MLModel):
+    async def predict(self, payload):
+        time.sleep(1.0)
+        return InferenceResponse(model_name=self.name, outputs=[
+            ResponseOutput(name="y", shape=[1], datatype="INT64", data=[7])])
+"""
+REQUEST = {"inputs": [{"name": "x", "shape": [1], "datatype": "INT64", "data": [1]}]}
+
+
+@dataclass
+class Image:
+    """What was built, what building it said, and the environment in which podman finds it."""
+
+    environment: dict[str, str]
+    told: str
+
+    def podman(self, *words: str, check: bool = True) -> str:
+        done = subprocess.run(
+            ["podman", *words], env=self.environment, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0 or not check, done.stderr
+        return done.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
+    scratch = tmp_path_factory.mktemp("image")
+    try:
+        environment = containers.prepare(scratch)
+        base = containers.base_image(scratch, environment)
+        wheels = containers.wheelhouse(scratch / "wheels", f"{containers.ROOT}[onnx]")
+    except containers.MissingError as error:
+        (pytest.fail if containers.is_required() else pytest.skip)(str(error))
+    folder = scratch / "shop"
+    shutil.copytree(EXAMPLE, folder / "digits")
+    (folder / "slow").mkdir(mode=0o700)  # as private as a home folder: the image must open it
+    (folder / "slow" / "slow.py").write_text(SLOW)
+    settings = {"name": "slow", "implementation": "slow.Slow", "parallel_workers": 4}
+    (folder / "slow" / "model-settings.json").write_text(json.dumps(settings))
+    command = [sys.executable, "-m", "oipserver", "build", str(folder), "-t", TAG, "--builder", "podman"]
+    command += ["--base-image", base, "--wheelhouse", str(wheels), "--", "--network", "none", "--layers=false"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    made = Image(environment, done.stdout)
+    yield made
+    made.podman("rmi", "--force", TAG, check=False)
+
+
+@dataclass
+class Container:
+    """A running server: ``http`` and ``grpc`` are host:port."""
+
+    image: Image
+    name: str
+    http: str
+    grpc: str
+
+    def infer(self, model: str, body: object) -> httpx.Response:
+        return httpx.post(f"http://{self.http}/v2/models/{model}/infer", json=body, timeout=60)
+
+
+@pytest.fixture
+def container(image: Image) -> Iterator[Container]:
+    http, grpc, metrics = free_ports(3)
+    variables = {"HOST": "127.0.0.1", "HTTP_PORT": http, "GRPC_PORT": grpc, "METRICS_PORT": metrics}
+    name = f"oipserver-test-{http}"
+    image.podman(
+        *("run", "--detach", "--name", name, "--network", "host", "--read-only", "--user", "1234567:0"),
+        *("--cap-drop", "all", "--security-opt", "no-new-privileges", "--health-interval", "disable"),
+        *(word for key, value in variables.items() for word in ("--env", f"OIPSERVER_{key}={value}")),
+        TAG,
+    )
+    made = Container(image, name, f"127.0.0.1:{http}", f"127.0.0.1:{grpc}")
+    try:
+        wait_ready(made)
+        yield made
+    finally:
+        image.podman("rm", "--force", "--time", "0", name, check=False)
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def wait_ready(container: Container) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with suppress(httpx.HTTPError):
+            if httpx.get(f"http://{container.http}/v2/health/ready", timeout=5).status_code == 200:
+                return
+        time.sleep(0.1)
+    raise AssertionError(container.image.podman("logs", container.name))
+
+
+def test_building_tells_what_it_does(image: Image) -> None:
+    command, *_ = image.told.splitlines()
+    assert command.startswith(f"podman build --tag {TAG} --file ")
+    assert "--network none" in command
+    *_, built, _, run = image.told.splitlines()
+    assert built.startswith(f"built {TAG}, ")
+    assert built.endswith(" MB")
+    assert run.split() == (f"podman run --rm -p 8080:8080 -p 8081:8081 -p 8082:8082 --stop-timeout 35 {TAG}".split())
+
+
+def test_the_image_says_what_it_is(image: Image) -> None:
+    (told,) = json.loads(image.podman("image", "inspect", TAG))
+    configuration = told["Config"]
+    assert configuration["User"] == "1000:0"
+    assert configuration["Cmd"] == ["oipserver", "start", "/mnt/models"]
+    assert set(configuration["ExposedPorts"]) == {"8080/tcp", "8081/tcp", "8082/tcp"}
+    assert configuration["Labels"]["org.opencontainers.image.title"] == "shop"
+    assert configuration["Labels"]["org.opencontainers.image.base.name"].startswith("localhost/oipserver-test-base")
+    assert told["Healthcheck"]["Test"][0] == "CMD"
+
+
+def test_it_answers_on_both_wires(container: Container) -> None:
+    request = json.loads((EXAMPLE / "request.json").read_text())
+    expected = json.loads((EXAMPLE / "expected.json").read_text())
+    told = container.infer("digits", request).json()
+    for output, wanted in zip(told["outputs"], expected["outputs"], strict=True):
+        np.testing.assert_allclose(output["data"], wanted["data"], rtol=1e-4, atol=1e-5)
+    (given,) = request["inputs"]
+    tensor = grpcclient.InferInput(given["name"], given["shape"], given["datatype"])
+    tensor.set_data_from_numpy(np.array(given["data"], np.float32).reshape(given["shape"]))
+    with grpcclient.InferenceServerClient(container.grpc) as client:
+        answer = client.infer("digits", [tensor])
+    for wanted in expected["outputs"]:
+        np.testing.assert_allclose(answer.as_numpy(wanted["name"]).ravel(), wanted["data"], rtol=1e-4, atol=1e-5)
+
+
+def test_the_health_check_passes(container: Container) -> None:
+    check = json.loads(container.image.podman("image", "inspect", TAG))[0]["Healthcheck"]["Test"]
+    container.image.podman("exec", container.name, *check[1:])
+
+
+def test_stopping_loses_nothing(container: Container) -> None:
+    answers: list[int] = []
+    callers = [
+        threading.Thread(target=lambda: answers.append(container.infer("slow", REQUEST).status_code)) for _ in range(8)
+    ]
+    for caller in callers:
+        caller.start()
+    wait_in_flight(container, len(callers))
+    begun = time.monotonic()
+    container.image.podman("stop", "--time", "35", container.name)
+    assert time.monotonic() - begun < 20
+    for caller in callers:
+        caller.join(30)
+    assert answers == [200] * len(callers)
+    assert container.image.podman("inspect", "--format", "{{.State.ExitCode}}", container.name) == "0"
+
+
+def wait_in_flight(container: Container, count: int) -> None:
+    wanted = re.compile(rf'^oipserver_requests_in_flight{{[^}}]*"slow"[^}}]*}} {count}\.0$', re.MULTILINE)
+    deadline = time.monotonic() + 10
+    while not wanted.search(told := httpx.get(f"http://{container.http}/metrics", timeout=5).text):
+        assert time.monotonic() < deadline, told
+        time.sleep(0.02)
