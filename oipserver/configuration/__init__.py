@@ -4,7 +4,7 @@ knows neither a loaded model nor a wire."""
 from __future__ import annotations
 
 from .backends import DEFAULT_FILES, fill_backend, is_ensemble
-from .complete import check_by_graph, complete_by_graph, is_scalar, sequence_tensors, shape_text
+from .complete import check_by_graph, complete_by_graph, is_scalar, sequence_tensors
 from .datatypes import configured_name, protocol_name
 from .describe import described
 from .files import inside
@@ -42,7 +42,6 @@ __all__ = [
     "scheduling_settings",
     "sequence_tensors",
     "served_versions",
-    "shape_text",
     "to_json",
     "to_message",
     "versions_in",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ..errors import InvalidArgumentError
 from ..protocol import TensorMetadata
+from ..tensor import shape_text
 from .datatypes import configured_name
 from .forms import Configuration
 
@@ -180,8 +181,3 @@ def _agree(told: int, dim: int, exact: bool) -> bool:
 def is_scalar(configuration: Configuration, told: Configuration, tensor: TensorMetadata) -> bool:
     """Whether a tensor without axes in the graph is configured as one element, which such a tensor has to be."""
     return not tensor.shape and not configuration["max_batch_size"] and _model_dims(told) == [1]
-
-
-def shape_text(shape: Sequence[int]) -> str:
-    """A shape as messages have it: ``[-1,16]``."""
-    return "[" + ",".join(map(str, shape)) + "]"

@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 
 from ..errors import InternalError, InvalidArgumentError
-from ..tensor import Tensor, array_to_json
+from ..tensor import Tensor, array_to_json, shape_text
 from .infer import InferRequest, InferResponse
 from .members import wrong
 from .metadata import ModelMetadata, TensorMetadata
@@ -88,7 +88,7 @@ def _shape(tensor: TensorMetadata, value: object, model: str) -> tuple[int, ...]
     if -1 in shape and (row == 0 or count % row):
         raise InvalidArgumentError(
             f"unexpected shape for input '{tensor.name}' for model '{model}'. "
-            f"Expected {list(tensor.shape)}, which {count} elements cannot fill"
+            f"Expected {shape_text(tensor.shape)}, which {count} elements cannot fill"
         )
     return tuple(count // row if dim == -1 else dim for dim in shape)
 

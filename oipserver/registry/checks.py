@@ -9,7 +9,7 @@ from ..errors import InvalidArgumentError
 from ..protocol import InferRequest
 from ..runtime import ModelFace
 from ..settings import ModelSettings
-from ..tensor import Tensor
+from ..tensor import Tensor, shape_text
 from ..tensor.packing import check_packed
 
 _TEXT = "BYTES"
@@ -84,7 +84,7 @@ class InputCheck:
         if not _fits(tensor.shape, expected.shape):
             raise InvalidArgumentError(
                 f"unexpected shape for input '{tensor.name}' for model '{self._model}'. "
-                f"Expected {_written(expected.shape)}, got {_written(tensor.shape)}{self._shape_note}"
+                f"Expected {shape_text(expected.shape)}, got {shape_text(tensor.shape)}{self._shape_note}"
             )
 
 
@@ -129,10 +129,6 @@ class ConfiguredCheck(InputCheck):
                 raise InvalidArgumentError(
                     f"input '{tensor.name}' batch size does not match other inputs for '{self._model}'"
                 )
-
-
-def _written(shape: tuple[int, ...]) -> str:
-    return f"[{','.join(map(str, shape))}]"
 
 
 def _fits(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .datatype import DATATYPES, Datatype, datatype_of, lookup_datatype
 from .json_data import array_from_json, array_to_json
 from .packing import pack_bytes, packed_size, unpack_bytes
-from .tensor import Parameter, Parameters, Tensor, element_count
+from .tensor import Parameter, Parameters, Tensor, element_count, shape_text
 
 __all__ = [
     "DATATYPES",
@@ -20,5 +20,6 @@ __all__ = [
     "lookup_datatype",
     "pack_bytes",
     "packed_size",
+    "shape_text",
     "unpack_bytes",
 ]

@@ -20,6 +20,11 @@ MAX_RANK = 64  # numpy's own limit since 2.0 (32 before): a longer shape cannot 
 _MAX_ELEMENTS = 2**58  # of eight bytes each, numpy can address no more; it counts dimensions of 0 as 1 for that
 
 
+def shape_text(shape: Sequence[int]) -> str:
+    """A shape as messages have it, which clients compare: ``[-1,16]``."""
+    return f"[{','.join(map(str, shape))}]"
+
+
 def element_count(shape: Sequence[int], tensor: str) -> int:
     """The number of elements of ``shape``.
 

@@ -13,6 +13,7 @@ from oipserver import MLModel, ModelSettings, Tensor
 from oipserver.codecs import NumpyCodec, NumpyRequestCodec, PandasCodec
 from oipserver.errors import InferenceError, InternalError, InvalidArgumentError, OIPError
 from oipserver.protocol import InferRequest
+from oipserver.tensor import shape_text
 from oipserver.types import (
     InferenceRequest,
     InferenceResponse,
@@ -169,7 +170,7 @@ class TableModel(MLModel):
         if features is not None and (len(shape) != 2 or shape[1] != features):
             raise InvalidArgumentError(
                 f"unexpected shape for input '{tensor.name}' for model '{self.name}'. "
-                f"Expected {[-1, features]}, got {list(shape)}"
+                f"Expected {shape_text((-1, features))}, got {shape_text(shape)}"
             )
         array = tensor.array
         # A view into a request's body is read-only and can start at any byte; compiled code may insist on neither.

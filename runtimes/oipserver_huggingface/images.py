@@ -10,6 +10,7 @@ from oipserver.codecs import Base64Codec, NumpyCodec
 from oipserver.codecs.lists import as_list
 from oipserver.codecs.utils import elements_of
 from oipserver.errors import InvalidArgumentError
+from oipserver.tensor import shape_text
 from oipserver.types import RequestInput
 
 from .codecs import PILImageCodec, image_from_bytes
@@ -62,7 +63,7 @@ def _pictures(array: Array, name: str) -> list[Array]:
     if array.ndim in (2, 3):
         return [array]
     raise InvalidArgumentError(
-        f"unexpected shape for input '{name}'. Expected [n, height, width, channels], got {list(array.shape)}"
+        f"unexpected shape for input '{name}'. Expected [n,height,width,channels], got {shape_text(array.shape)}"
     )
 
 

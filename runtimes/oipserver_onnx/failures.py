@@ -8,6 +8,7 @@ from pathlib import Path
 
 from oipserver import OIPError, Tensor
 from oipserver.errors import InternalError, InvalidArgumentError, ModelLoadError
+from oipserver.tensor import shape_text
 
 from .graph import Graph
 
@@ -132,7 +133,7 @@ def _shape_mistake(model: str, given: dict[str, Tensor], graph: Graph) -> Invali
                 continue
             return InvalidArgumentError(
                 f"unexpected shape for input '{expected.name}' for model '{model}'. "
-                f"Expected {list(expected.shape)}, got {list(shape)}"
+                f"Expected {shape_text(expected.shape)}, got {shape_text(shape)}"
             )
         for axis, (dim, got) in enumerate(zip(expected.dims, shape, strict=True)):
             if not isinstance(dim, str):

@@ -12,6 +12,7 @@ from oipserver_frameworks.torch_failures import run_failure
 
 from oipserver import MLModel, ModelSettings, Tensor
 from oipserver.errors import InvalidArgumentError
+from oipserver.tensor import shape_text
 from oipserver.types import MetadataModelResponse
 
 from .options import TorchOptions, chosen_device, read_options
@@ -109,7 +110,7 @@ class TorchModel(MLModel):
                 if value.numel() != 1:
                     raise InvalidArgumentError(
                         f"unexpected shape for input '{tensor.name}' for model '{self.name}'. Expected [1], got "
-                        f"{list(tensor.shape)}"
+                        f"{shape_text(tensor.shape)}"
                     )
                 value = argument.number(value.item())
             values[argument.name] = value

@@ -88,7 +88,7 @@ def test_mistakes_of_the_caller(tmp_path: Path) -> None:
     rows, labels = load_iris(return_X_y=True)
     catboost.CatBoostClassifier(**_SMALL).fit(rows, labels).save_model(str(tmp_path / "model.cbm"))
     hosted = Hosted("catboost", tmp_path)
-    with pytest.raises(InvalidArgumentError, match=r"Expected \[-1, 4\], got \[150, 3\]"):
+    with pytest.raises(InvalidArgumentError, match=r"Expected \[-1,4\], got \[150,3\]"):
         hosted.ask(rows[:, :3])
     with pytest.raises(MLServerError, match=r"CatboostModel only supports .* as outputs \(odd was received\)"):
         hosted.ask(rows, outputs=["odd"])

@@ -181,7 +181,7 @@ class TestImages:
             (text("inputs", "http://127.0.0.1:1/cat.png", content_type="str"), "URLs and paths are not followed"),
             (text("inputs", "data:image/png;base64,AAAA"), "no image of a known format"),
             (text("inputs", "nothing", content_type="pillow_image"), "no image in base64"),
-            (Tensor.from_array("inputs", np.zeros(5)), r"Expected \[n, height, width, channels\], got \[5\]"),
+            (Tensor.from_array("inputs", np.zeros(5)), r"Expected \[n,height,width,channels\], got \[5\]"),
             (Tensor.from_array("inputs", np.full((2, 2, 3), 300)), "pixels that are not from 0 to 255"),
             (Tensor.from_array("inputs", np.zeros((2, 2, 7), np.uint8)), "holds no image"),
         ],

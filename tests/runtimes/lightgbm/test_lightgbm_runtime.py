@@ -107,7 +107,7 @@ def test_mistakes_of_the_caller(tmp_path: Path, capfd: pytest.CaptureFixture[str
     rows, labels = load_iris(return_X_y=True)
     lgb.LGBMClassifier(**_SMALL).fit(rows, labels).booster_.save_model(tmp_path / "model.bst")
     hosted = Hosted("lightgbm", tmp_path)
-    with pytest.raises(InvalidArgumentError, match=r"Expected \[-1, 4\], got \[150, 3\]"):
+    with pytest.raises(InvalidArgumentError, match=r"Expected \[-1,4\], got \[150,3\]"):
         hosted.ask(rows[:, :3])
     with pytest.raises(MLServerError, match=r"LightGBMModel only supports .* as outputs \(odd was received\)"):
         hosted.ask(rows, outputs=["odd"])

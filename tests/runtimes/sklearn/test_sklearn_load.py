@@ -181,8 +181,8 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("array", "reason"),
         [
-            (ROWS[:, :3], r"unexpected shape for input 'x0' for model 'm'\. Expected \[-1, 4\], got \[150, 3\]"),
-            (ROWS[0], r"Expected \[-1, 4\], got \[4\]"),
+            (ROWS[:, :3], r"unexpected shape for input 'x0' for model 'm'\. Expected \[-1,4\], got \[150,3\]"),
+            (ROWS[0], r"Expected \[-1,4\], got \[4\]"),
             (np.full((1, 4), np.nan), "cannot take these inputs: Input X contains NaN"),
             (np.zeros((0, 4)), "cannot take these inputs: Found array with 0 sample"),
             (np.array([["a", "b", "c", "d"]]), "cannot take these inputs: could not convert string to float"),

@@ -142,7 +142,7 @@ def test_mistakes_of_the_caller(tmp_path: Path) -> None:
     rows, labels = iris()
     xgb.XGBClassifier(**_SMALL).fit(rows, labels).save_model(tmp_path / "model.json")
     hosted = Hosted("xgboost", tmp_path)
-    with pytest.raises(InvalidArgumentError, match=r"Expected \[-1, 4\], got \[150, 3\]"):
+    with pytest.raises(InvalidArgumentError, match=r"Expected \[-1,4\], got \[150,3\]"):
         hosted.ask(rows[:, :3])
     with pytest.raises(
         MLServerError, match=r"XGBoostModel only supports 'predict' and 'predict_proba' as outputs \(odd was received\)"
