@@ -47,6 +47,7 @@ class PendingInference(Pending[InferResponse]):
             self._end(_CANCELLED)
 
     def _answered(self, outcome: InferResponse | Exception) -> None:
+        assert not self._over, "nothing is told after cancel()"
         self._over = True
         tell = self._tell
         del self._tell  # no cycles: what is told may be large, and is not to wait for the garbage collector

@@ -246,7 +246,7 @@ class DirectScheduler(Scheduler):
         request, received = entry.request, entry.received
         if self._executor.posts and request.deadline is None:
             return self._post_here(request, received)
-        return PostedTask(asyncio.get_running_loop().create_task(self._alone(request, received)))
+        return PostedTask(self._alone(request, received), self._slots.release)
 
     def gone(self, entry: Entry, *, abandoned: bool) -> None:
         """A posted request has its outcome, or its caller has left."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
 
 from ..protocol import InferRequest, InferResponse, Pending
 from .queue import Entry, Outcome
@@ -61,6 +61,8 @@ class PostedExecution(Pending[InferResponse]):
             self._scheduler.executed(self, None)
 
     def _ended(self, outcome: Answer) -> None:
+        if self._over:
+            return
         self._over = True
         self._scheduler.executed(self, outcome)
         tell, self._tell = self._tell, None
@@ -111,6 +113,8 @@ class PostedEntry(Pending[InferResponse]):
             self._end(outcome)
 
     def _end(self, outcome: Answer) -> None:
+        if self._over:
+            return
         self._over = True
         self._scheduler.gone(self._entry, abandoned=False)
         tell, self._tell = self._tell, None
@@ -121,18 +125,30 @@ class PostedEntry(Pending[InferResponse]):
 class PostedTask(Pending[InferResponse]):
     """A request that only a coroutine can run, as a task."""
 
-    __slots__ = ("_task",)
+    __slots__ = ("_left", "_started", "_task")
 
-    def __init__(self, task: asyncio.Task[InferResponse]) -> None:
-        self._task = task
+    def __init__(self, work: Coroutine[Any, Any, InferResponse], unused: Callable[[], None]) -> None:
+        """``unused`` is called where ``work`` does not begin, because nobody waits any more by then."""
+        self._left = self._started = False
+        self._task = asyncio.get_running_loop().create_task(self._run(work, unused))
+
+    async def _run(self, work: Coroutine[Any, Any, InferResponse], unused: Callable[[], None]) -> InferResponse:
+        self._started = True
+        if self._left:
+            work.close()
+            unused()
+            raise asyncio.CancelledError
+        return await work
 
     def then(self, tell: Tell) -> None:
         def ended(task: asyncio.Task[InferResponse]) -> None:
-            if not task.cancelled():
+            if not (self._left or task.cancelled()):  # one that is cancelled in its last step still ends well
                 error = task.exception()
                 tell(task.result() if error is None else error)  # type: ignore[arg-type]
 
         self._task.add_done_callback(ended)
 
     def cancel(self) -> None:
-        self._task.cancel()
+        self._left = True
+        if self._started:  # a task that has not would never begin: the slot it has would be lost
+            self._task.cancel()

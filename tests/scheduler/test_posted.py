@@ -228,6 +228,27 @@ def test_a_request_cancelled_while_it_runs_gives_its_slot_back(batch: int) -> No
     run(main)
 
 
+def test_a_request_cancelled_before_or_in_the_last_step_of_its_task_is_over_once() -> None:
+    async def main(loop: VirtualTimeLoop) -> None:
+        for last_step in (False, True):
+            bench = Bench(loop, ScriptedExecutor(), batch=4)
+            await bench.company()
+            told = bench.post(1)
+            while not told.pending._running:  # type: ignore[attr-defined]
+                await turns(1)
+            if last_step:
+                await turns()
+                bench.executor.runs[0].finish()
+            told.pending.cancel()
+            await turns()
+            assert told.outcomes == []
+            assert len(bench.executor.runs) == last_step
+            assert bench.scheduler._slots.held == 0
+            assert bench.scheduler._crowd.present == 0  # type: ignore[attr-defined]
+
+    run(main)
+
+
 def test_a_batch_goes_on_without_those_who_left_and_ends_when_all_have() -> None:
     async def main(loop: VirtualTimeLoop) -> None:
         bench = Bench(loop, ScriptedExecutor(), batch=4)
