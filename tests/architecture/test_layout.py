@@ -32,6 +32,7 @@ ORDER = [
     "plane",
     "wire",
     "app",
+    "integrations",
     "compat",
     "build",
     "cli",
