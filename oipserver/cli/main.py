@@ -15,12 +15,13 @@ from .parser import UsageError, see_help, unknown
 # Each command is a module with ``run(arguments) -> exit code``, imported when it is called for.
 _COMMANDS = {
     "start": "serve the models of a folder, or one .onnx file",
-    "models": "list the models of a folder without starting them",
+    "models": "the model store: import, list, get, export, push, ...; or what a folder has",
     "infer": "run a file of requests through a model of a server",
     "init": "make the folder of a model to start from",
     "build": "make a container image of a folder of models",
     "dockerfile": "write the Dockerfile of that image",
     "kserve": "print a folder's objects for KServe",
+    "mlflow": "register a folder of model files with MLflow",
     "config": "show every setting, and where its value comes from",
 }
 
