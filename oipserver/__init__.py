@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .errors import OIPError
     from .model import MLModel
     from .settings import ModelSettings, Settings
+    from .store.local import local
     from .telemetry.custom import log, register
     from .tensor import Tensor
 
@@ -22,20 +23,32 @@ _EXPORTS = {
     "OIPError": ".errors",
     "Settings": ".settings",
     "Tensor": ".tensor",
+    "local": ".store.local",
     "log": ".telemetry.custom",
     "register": ".telemetry.custom",
 }
 
-__all__ = ["MLModel", "MLServer", "ModelSettings", "OIPError", "Settings", "Tensor", "__version__", "log", "register"]
+__all__ = [
+    "MLModel",
+    "MLServer",
+    "ModelSettings",
+    "OIPError",
+    "Settings",
+    "Tensor",
+    "__version__",
+    "local",
+    "log",
+    "register",
+]
 
 
 def __getattr__(name: str) -> object:
     if name in _EXPORTS:
         return getattr(import_module(_EXPORTS[name], __name__), name)
-    if name in {"types", "codecs"}:
+    if name in {"types", "codecs", "mlflow"}:
         return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, "codecs", "types"])
+    return sorted([*__all__, "codecs", "mlflow", "types"])

@@ -1,4 +1,4 @@
-"""``oipserver models``: what would be served, found without starting anything."""
+"""``oipserver models``: the model store by its verbs; without one, what would be served of a folder."""
 
 from __future__ import annotations
 
@@ -15,14 +15,34 @@ from .parser import Parser
 from .report import terminal_width
 from .table import table
 
+# Words that mean the store. A folder of such a name is ./list.
+_VERBS = {
+    "list": "the stored models",
+    "get": "one of them: what is known of it, or its path",
+    "import": "store a model, from MLflow or from an archive",
+    "export": "write a stored model into an archive",
+    "alias": "give a version another name",
+    "delete": "take models out of the store",
+    "push": "copy a stored model into a store elsewhere",
+    "pull": "copy one from there",
+}
+_EPILOG = "The model store has verbs, 'oipserver models VERB --help' tells more: " + "; ".join(
+    f"{verb}: {text}" for verb, text in _VERBS.items()
+)
+
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command; returns the exit code, 1 where a model cannot be read. Raises OIPError and UsageError."""
-    parser = Parser("oipserver models", "List the models of a folder without starting them.")
+    logging.basicConfig(format="oipserver: warning: %(message)s", level=logging.WARNING)
+    if arguments and arguments[0] in _VERBS:
+        from .store import VERBS
+
+        return VERBS[arguments[0]](arguments[1:])
+    parser = Parser("oipserver models", "List the models of a folder without starting them.", _EPILOG)
+    parser.usage = "oipserver models [DIR] [options] | oipserver models VERB ..."
     parser.add_argument("root", metavar="DIR", nargs="?", type=Path, help="folder of models, or one .onnx file")
     parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="how to print [table]")
     namespace = parser.parse(arguments)
-    logging.basicConfig(format="oipserver: warning: %(message)s", level=logging.WARNING)
     root = resolve_settings(namespace.root).root
     scan = asyncio.run(FileModelRepository(root).scan())
     rows = [_row(model) for model in scan.models]

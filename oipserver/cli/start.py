@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import sys
 from collections.abc import Sequence
@@ -9,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..repository.mlflow_uri import is_mlflow_uri
-from ..settings import Settings
+from ..settings import Settings, store_folder
 from ..telemetry.logs import configure_logging
 from .options import EPILOG, add_settings, resolve
-from .parser import Parser
+from .parser import Parser, UsageError, see_help
 from .report import start_report, terminal_width, wants_colour
 from .triton_flags import FLAGS, translate
 
@@ -26,8 +27,12 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command; returns the exit code. Raises OIPError and UsageError."""
     parser = Parser("oipserver start", "Serve the models of a folder, one .onnx file, or an MLflow URI.", EPILOG)
     add_settings(parser)
+    parser.add_argument("--store", action="store_true", help="serve the model store ($OIPSERVER_HOME/models) instead")
     words, without_effect = translate(arguments, parser.switches)
-    resolved = resolve(parser.parse(words, FLAGS))
+    namespace = parser.parse(words, FLAGS)
+    if namespace.store:
+        _serve_store(namespace)
+    resolved = resolve(namespace)
     configure_logging(resolved.settings)
     for warning in resolved.warnings:
         _log.warning("%s", warning)
@@ -42,6 +47,13 @@ def run(arguments: Sequence[str]) -> int:
 
     run_server(resolved.settings, resolved.root, announce)
     return 0
+
+
+def _serve_store(namespace: argparse.Namespace) -> None:
+    """Have the model store be the folder that is served."""
+    if namespace.root is not None:
+        raise UsageError(see_help(f"--store and {namespace.root} name two folders of models", "oipserver start"))
+    namespace.root = store_folder()
 
 
 def _let_models_import(*roots: Path) -> None:

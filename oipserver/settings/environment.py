@@ -21,8 +21,8 @@ _KUBERNETES_VALUE = re.compile(r"(tcp|udp|sctp)://", re.IGNORECASE)
 #: Runtimes whose own settings may stand in the environment, as ``MLSERVER_MODEL_<RUNTIME>_<KEY>``.
 RUNTIMES = ("onnx", "huggingface", "sklearn", "xgboost", "lightgbm", "catboost", "mlflow", "torch")
 
-# Variables that set nothing here and are no mistake: MLServer's command line and images read some.
-_NO_MISTAKE = re.compile(rf"infer_.*|models_dir|path|model_({'|'.join(RUNTIMES)})_.*")
+# Variables that set nothing here and are no mistake: MLServer's command line and images read some, our store one.
+_NO_MISTAKE = re.compile(rf"infer_.*|models_dir|path|home|model_({'|'.join(RUNTIMES)})_.*")
 
 
 class Environment:

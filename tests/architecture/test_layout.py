@@ -32,6 +32,8 @@ ORDER = [
     "plane",
     "wire",
     "app",
+    "store",
+    "mlflow",
     "integrations",
     "compat",
     "build",
