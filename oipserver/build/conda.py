@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -63,11 +64,16 @@ def read_environment(path: Path) -> CondaEnvironment:
     return found
 
 
+def require_yaml(path: Path) -> None:
+    """Raise InvalidArgumentError saying how to get what reads ``path``, where that is missing."""
+    if find_spec("yaml") is None:
+        raise InvalidArgumentError(f'{path} can be read with PyYAML alone: pip install "oipserver[build]"')
+
+
 def _dependencies(path: Path) -> list[Any]:
-    try:
-        import yaml  # an extra: nothing but these files needs it
-    except ModuleNotFoundError:
-        raise InvalidArgumentError(f'{path} can be read with PyYAML alone: pip install "oipserver[build]"') from None
+    require_yaml(path)
+    import yaml  # an extra: nothing but these files needs it
+
     try:
         content = yaml.safe_load(path.read_bytes())
     except (OSError, yaml.YAMLError) as error:

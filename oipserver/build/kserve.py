@@ -22,6 +22,7 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
     "lightgbm": ("3", "4"),
     "catboost": ("1",),
     "huggingface": ("1",),
+    "mlflow": ("1", "2", "3"),
 }
 #: The format of folders that describe their models themselves.
 OWN_FORMAT = "oipserver"

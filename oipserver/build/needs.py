@@ -15,7 +15,7 @@ from ..errors import InvalidArgumentError
 from ..repository import FileModelRepository
 from ..runtime import runtime_name
 from ..settings import Environment, ModelSettings, Settings, resolve_settings
-from .conda import ENVIRONMENT_FILES, read_environment
+from .conda import ENVIRONMENT_FILES, read_environment, require_yaml
 from .mlflow_folders import mlflow_folders, python_of
 from .walk import links_out
 
@@ -63,6 +63,9 @@ def needs_of(folder: Path, *, mlflow_requirements: bool = True) -> Needs:
     if needs.is_server:
         needs.extras.add("onnx")
         return needs
+    of_mlflow = mlflow_folders(folder)
+    if of_mlflow:
+        require_yaml(of_mlflow[0])
     scan = asyncio.run(FileModelRepository(folder, _NOBODY).scan())
     needs.notes += [f"not served: {problem}" for problem in scan.problems]
     needs.notes += [f"{link} leads out of the folder, where an image cannot follow" for link in links_out(folder)]
@@ -70,15 +73,14 @@ def needs_of(folder: Path, *, mlflow_requirements: bool = True) -> Needs:
         needs.notes.append("no models found: the image serves what is mounted at /mnt/models")
     if needs.settings.tracing_server:
         needs.extras.add("otel")
-    of_mlflow = list(mlflow_folders(folder))
     known = set(metadata(PACKAGE).get_all("Provides-Extra") or ())
     for model in scan.models:
         needs.models.append(f"{model.name}:{model.version}" if model.version else model.name)
         needs.extras |= _extras(model) & known
         if model.source is None and model.configuration is None:
             needs.bare.add(model.implementation)
-    if of_mlflow:
-        needs.extras |= {"mlflow"} & known
+    if of_mlflow and "mlflow" not in needs.extras:  # served by another runtime, but what they are stands in YAML
+        needs.requirements.append("pyyaml")
     places = dict.fromkeys([folder, *(model.folder for model in scan.models)])
     for place in places:
         if place not in of_mlflow and place.is_relative_to(folder):

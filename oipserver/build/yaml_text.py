@@ -30,9 +30,8 @@ def _entry(head: str, item: Plain, indent: str) -> Iterator[str]:
     elif isinstance(item, list) and any(isinstance(each, dict | list) for each in item):
         yield head
         for each in item:
-            first, *rest = (
-                _object(each, indent + "    ") if isinstance(each, dict) else [f"{indent}    {_scalar(each)}"]
-            )
+            filled = isinstance(each, dict) and each
+            first, *rest = _object(filled, indent + "    ") if filled else [_scalar(each)]
             yield f"{indent}  - {first.strip()}"
             yield from rest
     else:

@@ -13,12 +13,14 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 import tritonclient.grpc as grpcclient
 
+from oipserver.build import serving_runtime
 from tests.build import containers
 
 pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -196,3 +198,46 @@ def wait_in_flight(container: Container, count: int) -> None:
     while not wanted.search(told := httpx.get(f"http://{container.http}/metrics", timeout=5).text):
         assert time.monotonic() < deadline, told
         time.sleep(0.02)
+
+
+CALL = """
+import sys, urllib.request
+body = sys.stdin.buffer.read() or None
+print(urllib.request.urlopen('http://127.0.0.1:8080' + sys.argv[1], body, timeout=5).read().decode())
+"""
+
+
+def test_a_pod_of_kserve(image: Image, tmp_path: Path) -> None:
+    """The runtime's own arguments and ports, in a network of its own; the model is mounted, its name a variable."""
+    folder = tmp_path / "model"
+    folder.mkdir(mode=0o755)
+    shutil.copyfile(EXAMPLE / "model.onnx", folder / "model.onnx")
+    (folder / "model.onnx").chmod(0o644)
+    (container,) = serving_runtime(TAG)["spec"]["containers"]  # type: ignore[index, call-overload]
+    variables = {"MODEL_IMPLEMENTATION": "onnx", "MODEL_NAME": "mine", "MODEL_URI": "/mnt/models"}
+    name = "oipserver-test-kserve"
+    image.podman(
+        *("run", "--detach", "--name", name, "--network", "none", "--read-only", "--user", "1234567:0"),
+        *("--cap-drop", "all", "--volume", f"{folder}:/mnt/models:ro", "--health-interval", "disable"),
+        *(word for key, value in variables.items() for word in ("--env", f"MLSERVER_{key}={value}")),
+        *(TAG, *container["args"]),  # type: ignore[index, call-overload]
+    )
+    try:
+        wait_until(image, name, container["readinessProbe"]["httpGet"]["path"])  # type: ignore[index, call-overload]
+        command = ["podman", "exec", "--interactive", name, "python3", "-c", CALL, "/v2/models/mine/infer"]
+        request = (EXAMPLE / "request.json").read_bytes()
+        told = subprocess.run(command, env=image.environment, input=request, capture_output=True, check=True).stdout
+        expected = json.loads((EXAMPLE / "expected.json").read_text())["outputs"]
+        assert [each["name"] for each in json.loads(told)["outputs"]] == [each["name"] for each in expected]
+        image.podman("stop", "--time", "30", name)
+        assert image.podman("inspect", "--format", "{{.State.ExitCode}}", name) == "0"
+    finally:
+        image.podman("rm", "--force", "--time", "0", name, check=False)
+
+
+def wait_until(image: Image, name: str, path: str) -> None:
+    command = ["podman", "exec", name, "python3", "-c", CALL, path]
+    deadline = time.monotonic() + 60
+    while subprocess.run(command, env=image.environment, capture_output=True, check=False).returncode:
+        assert time.monotonic() < deadline, image.podman("logs", name)
+        time.sleep(0.2)

@@ -100,6 +100,7 @@ def test_mlflow_models_bring_their_requirements_unasked(tmp_path: Path) -> None:
     (write_mlflow(tmp_path / "wine") / "requirements.txt").write_text("mlflow==3.1\n")
     needs = needs_of(tmp_path)
     assert (needs.files, needs.requirements, needs.python) == (["wine/requirements.txt"], [], "3.11")
+    assert needs.extras == {"mlflow"}
     needs = needs_of(tmp_path, mlflow_requirements=False)
     assert (needs.files, needs.requirements, needs.python) == ([], [], None)
 
