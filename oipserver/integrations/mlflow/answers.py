@@ -13,7 +13,7 @@ from ...tensor import Tensor, array_to_json
 
 
 class Answer(PredictionsResponse):  # type: ignore[misc]
-    """An answer with ``outputs``, nested lists by name, and ``predictions``, the values as MLflow's own server has them.
+    """An answer with ``outputs``, nested lists by name, and ``predictions``, the values as MLflow's server has them.
 
     ``to_json`` writes that one of the two which fits the question.
     """

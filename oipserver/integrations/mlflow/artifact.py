@@ -80,7 +80,7 @@ def fetched(uri: str) -> Iterator[Artifact]:
 
 def resolve(uri: str) -> Origin:
     """Where ``uri`` leads now: an alias, a stage and ``latest`` become a version. Raises MlflowException."""
-    if not isinstance(uri, str) or not uri.strip():
+    if not uri.strip():
         raise wrong(f"a model's URI is missing: expected models:/name/1, models:/name@alias, runs:/... (got {uri!r})")
     name, slash, version = uri.removeprefix(_MODELS).strip("/").rpartition("/")
     if not uri.startswith(_MODELS):
