@@ -26,15 +26,22 @@ _NO_MISTAKE = re.compile(rf"infer_.*|models_dir|path|home|model_({'|'.join(RUNTI
 
 
 class Environment:
-    """``OIPSERVER_*`` and ``MLSERVER_*`` variables, names in any case; the former win over the latter."""
+    """``OIPSERVER_*`` and ``MLSERVER_*`` variables, names in any case; the former win over the latter.
 
-    def __init__(self, variables: Mapping[str, str]) -> None:
+    ``below`` are the variables of a file called ``file``: they count where the environment has none of their name.
+    """
+
+    def __init__(self, variables: Mapping[str, str], below: Mapping[str, str] | None = None, file: str = "") -> None:
         self._by_prefix: dict[str, dict[str, tuple[str, str]]] = {prefix: {} for prefix in PREFIXES}
+        self._add(below or {}, f" in {file}")
+        self._add(variables, "")
+
+    def _add(self, variables: Mapping[str, str], where: str) -> None:
         for variable in sorted(variables):
             for prefix in PREFIXES:
                 if variable.upper().startswith(prefix) and not _is_kubernetes(variable, variables[variable]):
                     key = variable[len(prefix) :].lower()
-                    self._by_prefix[prefix][key] = (variable, variables[variable])
+                    self._by_prefix[prefix][key] = (variable + where, variables[variable])
 
     def server(self, field: str) -> tuple[str, str] | None:
         """Variable and text that set ``field`` of Settings, if any."""

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 
+from .base import SettingsModel
+
 
 class TensorSettings(BaseModel):
     """One input or output as ``model-settings.json`` declares it."""
@@ -20,7 +22,7 @@ class TensorSettings(BaseModel):
     parameters: dict[str, Any] | None = None
 
 
-class ModelParameters(BaseModel):
+class ModelParameters(SettingsModel):
     """Where the model's artefact is, which version it is, and what its runtime wants to know. Other keys are kept."""
 
     model_config = ConfigDict(extra="allow", coerce_numbers_to_str=True)  # a version is often written as a number
@@ -45,7 +47,7 @@ def _import_path(implementation: Any) -> Any:
     return implementation
 
 
-class ModelSettings(BaseModel):
+class ModelSettings(SettingsModel):
     """Everything that can be set for one model version: the keys of ``model-settings.json``."""
 
     model_config = ConfigDict(extra="ignore", populate_by_name=True, protected_namespaces=())

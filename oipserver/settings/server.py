@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
+
+from .base import SettingsModel
 
 ModelControlMode = Literal["auto", "none", "poll", "explicit"]
 StreamDialect = Literal["triton", "mlserver"]
@@ -13,7 +15,7 @@ LogFormat = Literal["default", "ISO8601"]
 CompressionLevel = Literal["none", "low", "medium", "high"]
 
 
-class CORSSettings(BaseModel):
+class CORSSettings(SettingsModel):
     """Cross-origin access of browsers to the REST endpoints."""
 
     model_config = ConfigDict(extra="forbid")
@@ -27,7 +29,7 @@ class CORSSettings(BaseModel):
     max_age: int = Field(600, ge=0, description="Seconds a browser may remember the answer to its preflight.")
 
 
-class Settings(BaseModel):
+class Settings(SettingsModel):
     """Everything that can be set for a server. Field names are the keys of ``settings.json``; in the environment each
     is ``OIPSERVER_<NAME>`` (or ``MLSERVER_<NAME>``), on the command line ``--<name-with-dashes>``."""
 
@@ -82,7 +84,9 @@ class Settings(BaseModel):
     mlflow_default_model: str = Field(
         "", description="Model that /invocations asks; empty: the only one. /models/NAME/invocations asks any."
     )
-    mlflow_request_timeout: float = Field(60.0, gt=0, description="Seconds /invocations may take before it answers 504.")
+    mlflow_request_timeout: float = Field(
+        60.0, gt=0, description="Seconds /invocations may take before it answers 504."
+    )
 
     # -- TLS and connections ---------------------------------------------------------------------------------------
     ssl_certfile: str | None = Field(None, description="Certificate chain (PEM) of this server: TLS on every port.")

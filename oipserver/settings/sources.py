@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from ..errors import InvalidArgumentError
 from . import mlserver_names
 from .coercion import explain, known_word, parse_text
+from .dotenv import DOTENV_FILE, read_dotenv
 from .environment import Environment
 from .json_file import read_json_object
+from .model import ModelParameters, ModelSettings
 from .server import Settings
 from .suggestion import did_you_mean
 
@@ -40,19 +42,27 @@ class Resolved:
     warnings: tuple[str, ...]
 
 
-def process_environment() -> Environment:
-    """What the environment of this process sets."""
-    return Environment(os.environ)
+def process_environment(file: str | os.PathLike[str] | None = None) -> Environment:
+    """What the environment of this process sets, and below it ``file``, by default ``.env`` in the working directory.
+
+    Raises InvalidArgumentError for a file that cannot be read.
+    """
+    path = Path(DOTENV_FILE if file is None else file)
+    return Environment(os.environ, read_dotenv(path), str(path)) if path.is_file() else Environment(os.environ)
 
 
-def settings_in_environment(environment: Environment | None = None) -> dict[str, Any]:
-    """The fields of Settings that the environment (by default, of this process) sets.
+def settings_in_environment(kind: type[BaseModel], file: str | os.PathLike[str] | None = None) -> dict[str, Any]:
+    """The fields of a class of settings that the environment of this process sets, with ``file`` below it.
 
     Raises InvalidArgumentError naming a variable that cannot be used.
     """
-    raw: dict[str, Any] = {}
-    _add_environment(raw, {}, environment or process_environment())
-    return raw
+    environment = process_environment(file)
+    look = environment.model if issubclass(kind, (ModelSettings, ModelParameters)) else environment.server
+    return {
+        field: parse_text(info.annotation, found[1], found[0])
+        for field, info in kind.model_fields.items()
+        if (found := look(field))
+    }
 
 
 def option_name(field: str) -> str:

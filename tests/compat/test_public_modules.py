@@ -15,6 +15,7 @@ import httpx
 import numpy as np
 import pytest
 
+from oipserver import settings as plain_settings
 from oipserver.codecs import NumpyCodec
 from oipserver.compat import utils
 from oipserver.compat.cache import LocalCache
@@ -24,7 +25,7 @@ from oipserver.compat.repository import SchemalessModelRepository
 from oipserver.compat.repository.load import load_model_settings
 from oipserver.compat.rest.responses import Response, ServerSentEvent
 from oipserver.compat.server import MLServer
-from oipserver.compat.settings import ModelParameters, ModelSettings, Settings
+from oipserver.compat.settings import CORSSettings, ModelParameters, ModelSettings, Settings
 from oipserver.errors import InvalidArgumentError, InvalidModelURI, ModelNotFound, OIPError
 from oipserver.model import MLModel
 from oipserver.types import InferenceRequest, InferenceResponse, Parameters
@@ -125,6 +126,24 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("mlserver_http_port", "many")
     with pytest.raises(ValueError, match="http_port"):
         Settings()
+
+
+def test_settings_of_models_come_from_the_environment_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("mlserver_model_name", "m")
+    monkeypatch.setenv("OIPSERVER_MODEL_URI", "/ours")
+    monkeypatch.setenv("MLSERVER_MODEL_URI", "/theirs")
+    monkeypatch.setenv("MLSERVER_MODEL_INPUTS", '[{"name": "x", "datatype": "FP32", "shape": [-1]}]')
+    settings = ModelSettings()
+    assert (settings.name, settings.parameters.uri, settings.inputs[0].name) == ("m", "/ours", "x")
+    given = ModelSettings.model_validate({"name": "given", "parameters": {"uri": "/given"}})
+    assert (given.name, given.parameters.uri, given.inputs[0].name) == ("given", "/given", "x")
+    assert type(settings) is plain_settings.ModelSettings
+    file = tmp_path / "some.env"
+    file.write_text("MLSERVER_MODEL_NAME=from_file\nMLSERVER_MODEL_PLATFORM=from_file\nMLSERVER_MAX_AGE=9\n")
+    from_file = ModelSettings(_env_file=file)  # type: ignore[call-arg]  # pydantic-settings' word for it
+    assert (from_file.name, from_file.platform) == ("m", "from_file")
+    assert CORSSettings(_env_file=file).max_age == 9  # type: ignore[call-arg]
+    assert ModelSettings(_env_file=tmp_path / "none").platform == ""  # type: ignore[call-arg]
 
 
 def test_the_implementation_may_be_the_class() -> None:

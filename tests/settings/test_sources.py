@@ -105,10 +105,30 @@ def test_beside_a_bare_file_its_folders_settings_count(tmp_path: Path) -> None:
     assert (result.root, result.settings.http_port) == (model, 7)
 
 
-def test_an_env_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / ".env").write_text("OIPSERVER_HTTP_PORT=1\nMLSERVER_HTTP_PORT=1\n")
+def test_an_env_file_counts_below_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    (folder / ".env").write_text("OIPSERVER_METRICS_PORT=1\n")  # not the working directory's
+    (folder / "settings.json").write_text('{"http_port": 5, "server_name": "file"}')
+    (tmp_path / ".env").write_text("MLSERVER_HTTP_PORT=1\nMLSERVER_GRPC_PORT=2\nDEBUG=1\n")
     monkeypatch.chdir(tmp_path)
-    assert resolved(tmp_path).settings.http_port == 8080
+    monkeypatch.setenv("mlserver_grpc_port", "3")
+    result = resolve_settings(folder)
+    settings = result.settings
+    assert (settings.http_port, settings.grpc_port, settings.metrics_port) == (1, 3, 8082)
+    assert (settings.server_name, settings.debug) == ("file", False)
+    assert (result.sources["http_port"], result.sources["grpc_port"]) == (
+        "MLSERVER_HTTP_PORT in .env",
+        "mlserver_grpc_port",
+    )
+    (tmp_path / ".env").write_text("MLSERVER_HTTP_PORT=many\n")
+    with pytest.raises(
+        InvalidArgumentError, match=r"http_port.*MLSERVER_HTTP_PORT in \.env|MLSERVER_HTTP_PORT in \.env"
+    ):
+        resolve_settings(folder)
+    (tmp_path / ".env").write_bytes(b"\xff=1")
+    with pytest.raises(InvalidArgumentError, match=r"'\.env' cannot be read"):
+        resolve_settings(folder)
 
 
 @pytest.mark.parametrize(
