@@ -80,7 +80,8 @@ class LocalModel:
         return self
 
     async def _load(self) -> None:
-        settings = _only(await models_below(Settings(), self._place).scan(), self._place)
+        found = _only(await models_below(Settings(), self._place).scan(), self._place)
+        settings = found.model_copy(update={"parallel_workers": 0})
         server = Settings(parallel_workers=0)
         pools = PoolManager(server)
         registry = ModelRegistry(builder := ServableBuilder(server, pools))
