@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, ClassVar, TypeVar
 
 from ..types import InferenceRequest, InferenceResponse, RequestInput, ResponseOutput
 from .hints import canonical
 
 _log = logging.getLogger(__name__)
+
+
+@cache  # once for each is enough: models call them in every request
+def _former_name(codec: type, former: str, name: str) -> None:
+    _log.warning("DEPRECATED: %s.%s is the former name of %s", codec.__name__, former, name)
 
 
 class InputCodec:
@@ -52,11 +58,13 @@ class InputCodec:
     @classmethod
     def encode(cls, name: str, payload: Any, **kwargs: Any) -> ResponseOutput:
         """The former name of ``encode_output``."""
+        _former_name(cls, "encode", "encode_output")
         return cls.encode_output(name, payload, **kwargs)
 
     @classmethod
     def decode(cls, request_input: RequestInput) -> Any:
         """The former name of ``decode_input``."""
+        _former_name(cls, "decode", "decode_input")
         return cls.decode_input(request_input)
 
 
@@ -98,11 +106,13 @@ class RequestCodec:
     @classmethod
     def encode(cls, model_name: str, payload: Any, model_version: str | None = None) -> InferenceResponse:
         """The former name of ``encode_response``."""
+        _former_name(cls, "encode", "encode_response")
         return cls.encode_response(model_name, payload, model_version)
 
     @classmethod
     def decode(cls, request: InferenceRequest) -> Any:
         """The former name of ``decode_request``."""
+        _former_name(cls, "decode", "decode_request")
         return cls.decode_request(request)
 
 
@@ -113,64 +123,81 @@ _InputT = TypeVar("_InputT", bound=InputCodecLike)
 _RequestT = TypeVar("_RequestT", bound=RequestCodecLike)
 _AnyCodec = TypeVar("_AnyCodec", InputCodecLike, RequestCodecLike)
 
-_input_codecs: dict[str, InputCodecLike] = {}
-_request_codecs: dict[str, RequestCodecLike] = {}
+
+class _CodecRegistry:
+    """Codecs by content type, in the order in which they were registered; the server's own is ``_codec_registry``."""
+
+    def __init__(self) -> None:
+        self._input_codecs: dict[str, InputCodecLike] = {}
+        self._request_codecs: dict[str, RequestCodecLike] = {}
+
+    def register_input_codec(self, content_type: str, codec: InputCodecLike) -> None:
+        """Make an input codec known under ``content_type``, replacing the one that had it."""
+        self._input_codecs[content_type] = codec
+
+    def register_request_codec(self, content_type: str, codec: RequestCodecLike) -> None:
+        """Make a request codec known under ``content_type``, replacing the one that had it."""
+        self._request_codecs[content_type] = codec
+
+    def find_input_codec(
+        self, content_type: str | None = None, payload: Any = None, type_hint: Any = None
+    ) -> InputCodecLike | None:
+        """The input codec of the first of these that is given; None where there is none."""
+        if content_type:
+            return self._input_codecs.get(content_type)
+        if payload is not None:
+            return self.find_input_codec_by_payload(payload)
+        return self.find_input_codec_by_type_hint(type_hint) if type_hint is not None else None
+
+    def find_input_codec_by_payload(self, payload: Any) -> InputCodecLike | None:
+        """The first registered input codec that can encode ``payload``."""
+        return _by_payload(payload, self._input_codecs.values())
+
+    def find_input_codec_by_type_hint(self, type_hint: Any) -> InputCodecLike | None:
+        """The first registered input codec for values annotated with ``type_hint``."""
+        return _by_type_hint(type_hint, self._input_codecs.values())
+
+    def find_request_codec(
+        self, content_type: str | None = None, payload: Any = None, type_hint: Any = None
+    ) -> RequestCodecLike | None:
+        """The request codec of the first of these that is given; None where there is none."""
+        if content_type:
+            return self._request_codecs.get(content_type)
+        if payload is not None:
+            return self.find_request_codec_by_payload(payload)
+        return self.find_request_codec_by_type_hint(type_hint) if type_hint is not None else None
+
+    def find_request_codec_by_payload(self, payload: Any) -> RequestCodecLike | None:
+        """The first registered request codec that can encode ``payload``."""
+        return _by_payload(payload, self._request_codecs.values())
+
+    def find_request_codec_by_type_hint(self, type_hint: Any) -> RequestCodecLike | None:
+        """The first registered request codec for values annotated with ``type_hint``."""
+        return _by_type_hint(type_hint, self._request_codecs.values())
+
+
+_codec_registry = _CodecRegistry()
+
+find_input_codec = _codec_registry.find_input_codec
+find_input_codec_by_payload = _codec_registry.find_input_codec_by_payload
+find_input_codec_by_type_hint = _codec_registry.find_input_codec_by_type_hint
+find_request_codec = _codec_registry.find_request_codec
+find_request_codec_by_payload = _codec_registry.find_request_codec_by_payload
+find_request_codec_by_type_hint = _codec_registry.find_request_codec_by_type_hint
 
 
 def register_input_codec(codec: _InputT) -> _InputT:
     """Class decorator: make an input codec known under its content type, replacing the one that had it."""
     if codec.ContentType is not None:
-        _input_codecs[codec.ContentType] = codec
+        _codec_registry.register_input_codec(codec.ContentType, codec)
     return codec
 
 
 def register_request_codec(codec: _RequestT) -> _RequestT:
     """Class decorator: make a request codec known under its content type, replacing the one that had it."""
     if codec.ContentType is not None:
-        _request_codecs[codec.ContentType] = codec
+        _codec_registry.register_request_codec(codec.ContentType, codec)
     return codec
-
-
-def find_input_codec(
-    content_type: str | None = None, payload: Any = None, type_hint: Any = None
-) -> InputCodecLike | None:
-    """The input codec of the first of these that is given; None where there is none."""
-    if content_type:
-        return _input_codecs.get(content_type)
-    if payload is not None:
-        return find_input_codec_by_payload(payload)
-    return find_input_codec_by_type_hint(type_hint) if type_hint is not None else None
-
-
-def find_input_codec_by_payload(payload: Any) -> InputCodecLike | None:
-    """The first registered input codec that can encode ``payload``."""
-    return _by_payload(payload, _input_codecs.values())
-
-
-def find_input_codec_by_type_hint(type_hint: Any) -> InputCodecLike | None:
-    """The first registered input codec for values annotated with ``type_hint``."""
-    return _by_type_hint(type_hint, _input_codecs.values())
-
-
-def find_request_codec(
-    content_type: str | None = None, payload: Any = None, type_hint: Any = None
-) -> RequestCodecLike | None:
-    """The request codec of the first of these that is given; None where there is none."""
-    if content_type:
-        return _request_codecs.get(content_type)
-    if payload is not None:
-        return find_request_codec_by_payload(payload)
-    return find_request_codec_by_type_hint(type_hint) if type_hint is not None else None
-
-
-def find_request_codec_by_payload(payload: Any) -> RequestCodecLike | None:
-    """The first registered request codec that can encode ``payload``."""
-    return _by_payload(payload, _request_codecs.values())
-
-
-def find_request_codec_by_type_hint(type_hint: Any) -> RequestCodecLike | None:
-    """The first registered request codec for values annotated with ``type_hint``."""
-    return _by_type_hint(type_hint, _request_codecs.values())
 
 
 def _by_payload(payload: Any, codecs: Iterable[_AnyCodec]) -> _AnyCodec | None:

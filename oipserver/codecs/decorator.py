@@ -67,7 +67,6 @@ class SignatureCodec(RequestCodec):
             if name not in self._others
         }
         self._output_codecs = [_find_codec(None, hint, is_input=False) for hint in self._output_hints]
-        self._rest = next((name for name, codec in self._input_codecs.items() if not _is_input_codec(codec)), None)
 
     def decode_request(self, request: InferenceRequest) -> dict[str, Any]:  # type: ignore[override]  # of one function
         """The arguments by name. Raises MLServerError for inputs that are missing, unknown or not decodable."""
@@ -77,15 +76,13 @@ class SignatureCodec(RequestCodec):
             codec: Any = self._input_codecs.get(request_input.name)
             if codec is None:
                 others.append(request_input)
-            elif request_input.name == self._rest or not _is_input_codec(codec):
+            elif not _is_input_codec(codec):
                 raise CodecNotFound(name=request_input.name, is_input=True)
             else:
                 arguments[request_input.name] = codec.decode_input(request_input)
         if others:
-            if self._rest is None:
-                raise InputsNotFound(others, self._input_codecs)
-            rest: Any = self._input_codecs[self._rest]
-            arguments[self._rest] = rest.decode_request(InferenceRequest(inputs=others))
+            name, codec = self._taker_of_the_rest(others)
+            arguments[name] = codec.decode_request(InferenceRequest(inputs=others))
         for name, hint in self._others.items():
             value = _from_request(request, name, hint)
             if value is not _NOTHING:
@@ -94,9 +91,15 @@ class SignatureCodec(RequestCodec):
             self._fill(arguments)
         return arguments
 
+    def _taker_of_the_rest(self, others: list[RequestInput]) -> tuple[str, Any]:
+        for name, codec in self._input_codecs.items():
+            if not _is_input_codec(codec):
+                return name, codec
+        raise InputsNotFound(others, self._input_codecs)
+
     def _fill(self, arguments: dict[str, Any]) -> None:
         """None for optional arguments that have no default. Raises InferenceError for missing ones."""
-        for name in self._input_hints:
+        for name in (*self._input_codecs, *self._others):
             if name in arguments or name in self._defaults:
                 continue
             if name not in self._optional:

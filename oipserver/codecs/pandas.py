@@ -21,7 +21,7 @@ from .base64 import Base64Codec
 from .datetime import DatetimeCodec
 from .errors import CodecError
 from .json import decode_json_input_or_output, encode_to_json
-from .numpy import NumpyCodec, to_datatype
+from .numpy import NumpyCodec, to_datatype, to_dtype
 from .string import StringCodec, encode_str
 from .utils import InputOrOutput, elements_of, get_decoded, has_decoded
 
@@ -119,7 +119,7 @@ def _to_series(input_or_output: InputOrOutput) -> pd.Series:
     if content_type == PandasCodec.JsonContentType:
         payload = decode_json_input_or_output(input_or_output)
     elif has_decoded(input_or_output):
-        payload = get_decoded(input_or_output)
+        payload = _as_declared(get_decoded(input_or_output), input_or_output)
     elif content_type in _BY_CONTENT_TYPE:
         payload = _BY_CONTENT_TYPE[content_type].decode_input(input_or_output)  # type: ignore[arg-type]  # as outputs
     elif str(input_or_output.datatype) == "BYTES":
@@ -133,6 +133,13 @@ def _to_series(input_or_output: InputOrOutput) -> pd.Series:
     if isinstance(payload, list) and payload and content_type == DatetimeCodec.ContentType:
         return pd.Series(pd.to_datetime(payload))
     return pd.Series(payload)
+
+
+def _as_declared(decoded: Any, input_or_output: InputOrOutput) -> Any:
+    """A decoded array of numbers in the datatype of its input, where nothing but range and precision could be lost."""
+    dtype = to_dtype(input_or_output)
+    same_kind = isinstance(decoded, np.ndarray) and np.can_cast(decoded.dtype, dtype, "same_kind")
+    return decoded.astype(dtype, copy=False) if same_kind and dtype.kind in _NUMBERS else decoded
 
 
 def _to_response_output(series: pd.Series, use_bytes: bool = True) -> ResponseOutput:

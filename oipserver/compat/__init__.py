@@ -29,6 +29,7 @@ _MODULES = frozenset(
     {
         "batching",
         "cache",
+        "cloudevents",
         "codecs",
         "context",
         "errors",

@@ -181,6 +181,25 @@ def test_columns_of_different_lengths_do_not_lose_rows() -> None:
         PandasCodec.decode_request(request)
 
 
+@pytest.mark.parametrize(
+    ("decoded", "datatype", "dtype"),
+    [
+        (np.array([1]), "INT32", "int32"),
+        (np.array([1.5]), "FP32", "float32"),
+        (np.array([1]), "FP64", "float64"),
+        (np.array([np.nan]), "INT32", "float64"),  # no integer
+    ],
+)
+def test_what_is_decoded_has_the_datatype_of_its_input(decoded: Any, datatype: str, dtype: str) -> None:
+    parameters = Parameters(_decoded_payload=decoded)
+    request = InferenceRequest(
+        inputs=[RequestInput(name="c", datatype=datatype, shape=[1], data=[1], parameters=parameters)]
+    )
+    column = PandasCodec.decode_request(request)["c"]
+    assert column.dtype == dtype
+    np.testing.assert_array_equal(column, decoded)
+
+
 def test_column_names_need_not_be_text() -> None:
     frame = pd.DataFrame([[1, 2]])
     assert [output.name for output in PandasCodec.encode_outputs(frame)] == ["0", "1"]

@@ -49,8 +49,8 @@ from oipserver.types import InferenceRequest, MetadataTensor, Parameters, Reques
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test registers is gone after it."""
-    monkeypatch.setattr(base, "_input_codecs", dict(base._input_codecs))
-    monkeypatch.setattr(base, "_request_codecs", dict(base._request_codecs))
+    for kind in ("_input_codecs", "_request_codecs"):
+        monkeypatch.setattr(base._codec_registry, kind, dict(getattr(base._codec_registry, kind)))
 
 
 def input_of(data: Any = (1, 2), datatype: str = "INT64", content_type: str | None = None) -> RequestInput:
@@ -152,6 +152,28 @@ def test_a_codec_says_what_it_does_not_do(kind: Any) -> None:
     for name in methods:
         with pytest.raises(NotImplementedError):
             getattr(kind, name)("a", "b") if name != "encode_request" else kind.encode_request("a")
+
+
+def test_a_registry_of_ones_own_knows_what_it_was_given() -> None:
+    own = base._CodecRegistry()
+    own.register_input_codec("s", StringCodec)
+    own.register_request_codec("s", StringRequestCodec)
+    assert (own.find_input_codec("s"), own.find_request_codec("s")) == (StringCodec, StringRequestCodec)
+    assert own.find_input_codec("np") is None
+    assert own.find_input_codec(payload=np.zeros(1)) is None
+    assert own.find_request_codec(type_hint=List[str]) is StringRequestCodec  # noqa: UP006
+    assert find_input_codec("s") is None
+
+
+def test_former_names_say_so_once(caplog: pytest.LogCaptureFixture) -> None:
+    class Codec(NumpyCodec):
+        pass
+
+    for _ in range(2):
+        np.testing.assert_array_equal(Codec.decode(input_of()), [1, 2])
+    assert [record.message for record in caplog.records] == [
+        "DEPRECATED: Codec.decode is the former name of decode_input"
+    ]
 
 
 def test_former_names_still_work() -> None:
