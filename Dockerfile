@@ -1,8 +1,7 @@
 # Written by oipserver dockerfile, which overwrites it; this folder; models are mounted at /mnt/models.
 ARG BASE_IMAGE=python:3.12-slim-bookworm
-FROM ${BASE_IMAGE} AS base
 
-FROM base AS build
+FROM ${BASE_IMAGE} AS build
 ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
 RUN python3 -m venv /opt/oipserver
@@ -12,7 +11,7 @@ WORKDIR /source
 RUN pip install \
     '.[onnx]'
 
-FROM base
+FROM ${BASE_IMAGE}
 ARG BASE_IMAGE
 LABEL io.oipserver.version="0.1.0" \
     org.opencontainers.image.base.name="${BASE_IMAGE}" \

@@ -82,9 +82,9 @@ def dockerfile(needs: Needs, options: Options) -> str:
         *(_SYSTEM_PACKAGES[each] for each in sorted(extras) if each in _SYSTEM_PACKAGES),
         *options.system_packages,
     ]
-    base = options.base_image or (GPU_BASE if options.gpu else CPU_BASE.format(python=needs.python or PYTHON))
-    stages = [_base(base, dict.fromkeys(packages)), _build(needs, options, extras), _final(needs, options)]
-    return "\n".join([*_head(needs), *stages])
+    image = options.base_image or (GPU_BASE if options.gpu else CPU_BASE.format(python=needs.python or PYTHON))
+    lines, base = _base(image, dict.fromkeys(packages))
+    return "\n".join([*_head(needs), *lines, *_build(needs, options, extras, base), *_final(needs, options, base)])
 
 
 def _head(needs: Needs) -> list[str]:
@@ -94,20 +94,23 @@ def _head(needs: Needs) -> list[str]:
     return [f"{_MARK} dockerfile, which overwrites it; {source}; {what}.", *notes]
 
 
-def _base(image: str, packages: Iterable[str]) -> str:
-    lines = [f"ARG BASE_IMAGE={image}", "FROM ${BASE_IMAGE} AS base"]
-    if names := " ".join(map(shlex.quote, packages)):
-        lines += [
-            f"RUN apt-get update && apt-get install --yes --no-install-recommends {names} \\",
-            "    && rm -rf /var/lib/apt/lists/*",
-        ]
-    return "\n".join([*lines, ""])
+def _base(image: str, packages: Iterable[str]) -> tuple[list[str], str]:
+    """The lines about the base image, and what the other stages start from.
+
+    A stage without any instruction is none: buildah would take the image it starts from for its own, and remove it.
+    """
+    names = " ".join(map(shlex.quote, packages))
+    if not names:
+        return [f"ARG BASE_IMAGE={image}", ""], "${BASE_IMAGE}"
+    install = f"RUN apt-get update && apt-get install --yes --no-install-recommends {names} \\"
+    lists = "    && rm -rf /var/lib/apt/lists/*"
+    return [f"ARG BASE_IMAGE={image}", "FROM ${BASE_IMAGE} AS base", install, lists, ""], "base"
 
 
-def _build(needs: Needs, options: Options, extras: set[str]) -> str:
+def _build(needs: Needs, options: Options, extras: set[str], base: str) -> list[str]:
     """The stage with pip: what models do not change first, in layers of its own, then the folder."""
     lines = [
-        "FROM base AS build",
+        f"FROM {base} AS build",
         "ARG PIP_INDEX_URL",
         "ARG PIP_EXTRA_INDEX_URL",
         f"RUN python3 -m venv {VENV}",
@@ -136,18 +139,18 @@ def _build(needs: Needs, options: Options, extras: set[str]) -> str:
         gone = f"rm -rf {shlex.quote(f'/source/{inside}')} && " if inside else ""
         # Whoever the image runs as can read the models, whatever their files allow where they came from.
         lines.append(f"RUN {gone}chmod -R a+rX,go-w /source")
-    return "\n".join([*lines, ""])
+    return [*lines, ""]
 
 
 def _pip(quoted: list[str]) -> list[str]:
     return [" \\\n    ".join(["RUN pip install", *quoted])] if quoted else []
 
 
-def _final(needs: Needs, options: Options) -> str:
+def _final(needs: Needs, options: Options, base: str) -> list[str]:
     settings = needs.settings
     ports = [settings.http_port, settings.grpc_port] + ([settings.metrics_port] if settings.metrics_endpoint else [])
-    lines = [
-        "FROM base",
+    return [
+        f"FROM {base}",
         "ARG BASE_IMAGE",
         _labels(needs),
         f"COPY --from=build {VENV} {VENV}",
@@ -162,8 +165,8 @@ def _final(needs: Needs, options: Options) -> str:
         f"    CMD {json.dumps(['python3', '-c', _health(settings)])}",
         "# The exec form: SIGTERM reaches the server, which finishes what is in flight.",
         f"CMD {json.dumps([PACKAGE, 'start', MODELS])}",
+        "",
     ]
-    return "\n".join([*lines, ""])
 
 
 def _labels(needs: Needs) -> str:
