@@ -6,8 +6,6 @@ Of a model that MLflow itself runs the body goes to the model as it came, and so
 from __future__ import annotations
 
 import base64
-import csv
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +19,16 @@ from ..tensor import DATATYPES, Tensor
 from ..tensor.json_data import bf16_from_float32, float32_from_bf16
 from ..tensor.tensor import Buffer, Parameters
 from .infer import InferRequest, InferResponse
+from .invocations_table import (
+    DEFAULT,
+    INVALID,
+    InvocationsError,
+    Table,
+    csv_table,
+    parquet_table,
+    records_table,
+    split_table,
+)
 from .json_text import parse_json
 from .metadata import ModelMetadata, TensorMetadata
 
@@ -28,25 +36,16 @@ JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.par
 
 #: The parameter of a model's metadata that says who runs it, and its word for MLflow itself.
 ENGINE, PYFUNC = "mlflow_engine", "pyfunc"
-#: Such a model's one input and the parameter with its content type; its one output, and the parameter with the status.
+#: Its word for a framework alone, and the input by which such a model takes all its columns in one tensor.
+NATIVE, TABLE = "native", "mlflow_table"
+#: The one input of a model that MLflow runs, and the parameter with its content type; its one output, and the parameter
+#: with the status.
 BODY, CONTENT_TYPE, REPLY, STATUS = "mlflow_body", "mlflow_content_type", "mlflow_reply", "status"
 
-BAD_REQUEST, INVALID = "BAD_REQUEST", "INVALID_PARAMETER_VALUE"
 _SPLIT, _RECORDS, _INSTANCES, _INPUTS = _FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _EXACTLY_ONE = f"The input must be a JSON dictionary with exactly one of the input fields {list(_FORMATS)}"
-_DEFAULT = "input-"  # and a number: what inputs are called that a signature does not name
 _BOOLS = {"true": True, "false": False}
 _V2 = frozenset({"name", "datatype", "shape", "data"})
-
-Table = dict[str, Any]
-
-
-class InvocationsError(InvalidArgumentError):
-    """A body that cannot be read, with MLflow's code for that."""
-
-    def __init__(self, message: str, error_code: str = BAD_REQUEST) -> None:
-        super().__init__(message)
-        self.error_code = error_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,7 @@ def read_invocations(body: Buffer, content_type: str, metadata: ModelMetadata, v
         params = _params(document.get("params"))
         tensors, rows = _tensors(document, metadata)
     else:
-        tensors, rows = _of_table(_csv(body) if content_type == CSV else _parquet(body), metadata), True
+        tensors, rows = _of_table(csv_table(body) if content_type == CSV else parquet_table(body), metadata), True
     if rows and not metadata.inputs:
         params.setdefault("content_type", "pd")
     return Invocation(InferRequest(metadata.name, tensors, version, parameters=params), rows, named=engine is None)
@@ -125,72 +124,35 @@ def _tensors(document: Mapping[str, Any], metadata: ModelMetadata) -> tuple[list
         raise InvocationsError(f"{_EXACTLY_ONE}. Received dictionary with input fields: {list(document)}.")
     data = document[formats[0]]
     if formats[0] == _SPLIT:
-        return _of_table(_split(data), metadata), True
+        return _whole(data, metadata) or _of_table(split_table(data), metadata), True
     if formats[0] == _RECORDS:
         if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
             raise InvocationsError("Dataframe records format must be a list of records.")
-        return _of_table(_columns(data), metadata), True
+        return _of_table(records_table(data), metadata), True
     if isinstance(data, dict):
         wrapped = {name: value if isinstance(value, list) else [value] for name, value in data.items()}
         return _of_table(wrapped, metadata), False
     if isinstance(data, list) and data and all(isinstance(row, dict) for row in data):
-        return _of_table(_columns(data), metadata), True
+        return _of_table(records_table(data), metadata), True
     return [_alone(data if isinstance(data, list) else [data], metadata)], False
 
 
-def _split(data: Any) -> Table:
-    if not isinstance(data, dict):
-        raise InvocationsError(f"Dataframe split format must be a dictionary. Got {type(data).__name__}.")
-    rows, names = data.get("data"), data.get("columns")
-    if not isinstance(rows, list) or data.keys() - {"columns", "data", "index"}:
-        raise InvocationsError(
-            "Dataframe split format must have 'data' field and optionally 'columns' and 'index' fields. "
-            f"Got {list(data)}."
-        )
-    rows = [row if isinstance(row, list) else [row] for row in rows]
-    width = len(rows[0]) if rows else len(names or ())
-    names = [f"{_DEFAULT}{index}" for index in range(width)] if names is None else names
-    if not isinstance(names, list) or any(len(row) != len(names) for row in rows):
-        raise InvocationsError(
-            "Provided dataframe_split field is not a valid dataframe representation in 'split' format: "
-            f"every row must have as many values as there are columns, {len(names)}"
-        )
-    return {str(name): [row[index] for row in rows] for index, name in enumerate(names)}
-
-
-def _columns(rows: list[dict[str, Any]]) -> Table:
-    names = dict.fromkeys(name for row in rows for name in row)
-    return {name: [row.get(name) for row in rows] for name in names}
-
-
-def _csv(body: Buffer) -> Table:
+def _whole(data: Any, metadata: ModelMetadata) -> list[Tensor] | None:
+    """Rows of numbers in one tensor, where they are in the order of a native model's inputs, all of one datatype; None
+    where they are not, or something is wrong with them."""
+    inputs = metadata.inputs
+    if not inputs or metadata.parameters.get(ENGINE) != NATIVE or not isinstance(data, dict) or len(data) != 2:
+        return None
+    if data.get("columns") != [tensor.name for tensor in inputs] or len({tensor.datatype for tensor in inputs}) > 1:
+        return None
+    dtype = DATATYPES[inputs[0].datatype].dtype
     try:
-        lines = list(csv.reader(io.StringIO(bytes(body).decode("utf-8-sig"), newline=""), strict=True))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InvocationsError(f"Ensure that input is a valid UTF-8 encoded CSV. Error: {error}") from None
-    names, *rows = [line for line in lines if line] or [[]]
-    if not names or any(len(row) != len(names) for row in rows):
-        raise InvocationsError(
-            "Failed to parse input as a Pandas DataFrame. Ensure that the input is a valid CSV-formatted Pandas "
-            "DataFrame produced using the `pandas.DataFrame.to_csv()` method: every line must have as many values as "
-            f"the first, {len(names)}"
-        )
-    return {name: [row[index] or None for row in rows] for index, name in enumerate(names)}
-
-
-def _parquet(body: Buffer) -> Table:
-    try:
-        import pandas as pd
-
-        frame = pd.read_parquet(io.BytesIO(bytes(body)))
-    except ImportError as error:
-        raise InvocationsError(f"this server cannot read Parquet: {error}") from None
-    except Exception as error:
-        raise InvocationsError(
-            "Failed to parse input as a Pandas DataFrame. Ensure that the input is a valid Parquet Pandas DataFrame "
-            f"produced using the `pandas.DataFrame.to_parquet()` method. Error: {error}"
-        ) from None
-    return {str(name): frame[name].tolist() for name in frame.columns}
+        array = np.array(data.get("data"), dtype=dtype if dtype.kind == "f" else None)
+    except (ValueError, TypeError):
+        return None
+    if array.dtype != dtype or dtype.kind == "O" or array.shape[1:] != (len(inputs),):
+        return None
+    return [Tensor(TABLE, inputs[0].datatype, array.shape, array=array)]
 
 
 # -- tensors -----------------------------------------------------------------------------------------------------------
@@ -216,7 +178,7 @@ def _alone(values: list[Any], metadata: ModelMetadata) -> Tensor:
         raise _missing([tensor.name for tensor in metadata.inputs], metadata)
     if metadata.inputs:
         return _tensor(metadata.inputs[0], values)
-    return _tensor(TensorMetadata(f"{_DEFAULT}0", _guessed(values), (-1,)), values)
+    return _tensor(TensorMetadata(f"{DEFAULT}0", _guessed(values), (-1,)), values)
 
 
 def _missing(names: list[str], metadata: ModelMetadata) -> InvocationsError:

@@ -13,6 +13,7 @@ import numpy as np
 
 from oipserver import Tensor
 from oipserver.errors import InvalidArgumentError
+from oipserver.protocol.invocations_form import TABLE
 from oipserver.repository.mlmodel import MLmodel
 from oipserver.tensor import DATATYPES
 
@@ -34,6 +35,8 @@ class Inputs:
         self._fields = {field.name: field for field in fields}
         self._tensors = described.takes_tensors
         self._list = described.from_type_hint
+        datatypes = {field.datatype for field in fields}
+        self._common = datatypes.pop() if len(datatypes) == 1 else ""
         self._alone = len(fields) == 1 and not fields[0].named
 
     def value(self, tensors: Sequence[Tensor], parameters: Mapping[str, Any]) -> Any:
@@ -53,6 +56,10 @@ class Inputs:
 
     def matrix(self, tensors: Sequence[Tensor]) -> Array | None:
         """The columns of a signature that has nothing but numbers side by side, and all of them; None otherwise."""
+        if len(tensors) == 1 and tensors[0].name == TABLE and tensors[0].datatype == self._common:
+            array = tensors[0].array
+            if array.ndim == 2 and array.shape[1] == len(self._fields):
+                return array if array.flags.writeable and array.flags.aligned else array.copy()
         table = self._columns(tensors)
         if len(table) != len(self._fields) or any(column.dtype.kind not in "biuf" for column in table.values()):
             return None
@@ -142,11 +149,12 @@ class Inputs:
     def _texts(self, tensor: Tensor, field: Field | None, content_type: str) -> Array:
         if tensor.datatype != "BYTES" or (field is not None and field.datatype != "BYTES"):
             raise self._wrong_datatype(tensor, field)
-        read = _READERS.get(content_type, _text)
+        read: Callable[[Any], Any] = _READERS.get(content_type, _text)
         values = tensor.array.reshape(-1).tolist()
         try:
             # Over a binary wire bytes are bytes; in JSON there is no way to write them but base64.
-            decoded = values if read is _binary and not tensor.text else [read(value) for value in values]
+            as_is = content_type == "base64" and not tensor.text
+            decoded = values if as_is else [read(value) for value in values]
         except (ValueError, binascii.Error) as error:
             raise InvalidArgumentError(
                 f"input '{tensor.name}' for model '{self._model}' holds an element that is no {content_type}: {error}"

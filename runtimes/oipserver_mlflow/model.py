@@ -16,6 +16,7 @@ from oipserver.errors import InternalError, InvalidArgumentError, ModelLoadError
 from oipserver.protocol import ModelMetadata, TensorMetadata
 from oipserver.protocol.invocations_form import BODY, CONTENT_TYPE, ENGINE, REPLY, STATUS, read_invocations
 from oipserver.repository.mlmodel import MLmodel, read_mlmodel
+from oipserver.tensor import DATATYPES
 from oipserver.types import MetadataModelResponse, MetadataTensor
 from oipserver.types import Parameters as PublicParameters
 
@@ -95,13 +96,27 @@ class MLflowRuntime(MLModel):
     def _tried(self, described: MLmodel, folder: Path) -> list[MetadataTensor]:
         """The outputs for the example that was saved with the model: signatures leave them out, or err in them."""
         if described.example is None:
-            return []
+            return self._tried_with_zeros()
         metadata = ModelMetadata(self.name, inputs=tuple(map(_told, self.inputs)))
         try:
             request = read_invocations((folder / described.example).read_bytes(), "application/json", metadata).request
             return observed(self.infer_tensors(request.inputs, (), request.parameters))
         except (OIPError, OSError) as error:
             _log.info("model '%s': its example cannot be tried: %s", self.name, error)
+            return []
+
+    def _tried_with_zeros(self) -> list[MetadataTensor]:
+        """The outputs for a row of zeros, of a model that has no code of its own and takes nothing but numbers."""
+        if self._native is None or not self.inputs or any(str(tensor.datatype) == "BYTES" for tensor in self.inputs):
+            return []
+        tensors = [
+            Tensor.from_array(tensor.name, np.zeros([1, *tensor.shape[1:]], DATATYPES[str(tensor.datatype)].dtype))
+            for tensor in self.inputs
+        ]
+        try:
+            return observed(self.infer_tensors(tensors, (), {}))
+        except OIPError as error:
+            _log.info("model '%s' cannot be tried with zeros: %s", self.name, error)
             return []
 
     async def unload(self) -> bool:

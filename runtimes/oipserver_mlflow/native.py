@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,6 +110,8 @@ def _estimator(options: Mapping[str, Any], pyfunc: Mapping[str, Any], folder: Pa
     require(CODE, model, "runs code when it is loaded")
     require(PICKLES, model, _PICKLED)
     import_framework("sklearn", '"oipserver[sklearn]"', model)
+    # A model fitted on a table may be given an array of the same columns, which is what we do: once is too often.
+    warnings.filterwarnings("ignore", "X does not have valid feature names", UserWarning)
     path = inside(folder, options.get("pickled_model") or options.get("data") or pyfunc.get("model_path"), model)
     form = options.get("serialization_format", "pickle")
     if form == "skops":

@@ -22,7 +22,7 @@ from .docs import add_docs
 from .errors import error_reply, message_reply
 from .extensions.generate import add_generate_routes
 from .extensions.logging import add_logging_routes
-from .extensions.mlflow import add_mlflow_routes
+from .extensions.mlflow import Invocations, add_mlflow_routes
 from .extensions.model_configuration import add_model_configuration_routes
 from .extensions.model_repository import add_model_repository_routes
 from .extensions.shared_memory import add_shared_memory_routes
@@ -45,6 +45,7 @@ def create_app(
     settings: Settings,
     *,
     handler: InferHandler | None = None,
+    invocations: Invocations | None = None,
     observer: RequestObserver | None = None,
     metrics_page: MetricsPage | None = None,
     trace: TraceControl | None = None,
@@ -68,7 +69,9 @@ def create_app(
         app.router.routes.append(RawRoute(f"{path}/infer", infer))
         app.router.routes.append(RawRoute(f"{path}/infer_stream", stream))
     add_generate_routes(app, data_plane, handler, settings)
-    add_mlflow_routes(app, data_plane, handler, settings)
+    if settings.mlflow_routes:
+        invocations = invocations or Invocations(data_plane, handler, settings)
+        add_mlflow_routes(app, data_plane, invocations, settings)
     add_model_configuration_routes(app, data_plane)
     add_statistics_routes(app, data_plane)
     add_shared_memory_routes(app, data_plane, settings)

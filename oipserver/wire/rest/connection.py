@@ -24,6 +24,7 @@ from .large_body import LargeBody
 from .observer import INFER_TEMPLATE, INFER_VERSION_TEMPLATE
 from .pending import PendingReply
 from .reply import Reply, render_head
+from .scoring import Scoring
 
 LARGE = 64 * 1024  # bytes of a body from which memory of its own pays
 _JOIN = 64 * 1024  # bytes of an answer up to which one copy is cheaper than a vectored write
@@ -70,6 +71,10 @@ class RestConnection(HttpConnection):
             if target is not None:
                 self._begin(url, target)
                 return
+            scoring = self.door.scoring
+            if scoring is not None and plain and (name := scoring.match(url)) is not None:
+                self._begin(url, (name, ""), scoring)
+                return
         self.server_state.default_headers = [(b"date", self.door.date())]
         self.leave_to_application()
 
@@ -113,8 +118,8 @@ class RestConnection(HttpConnection):
 
     # -- from request to answer ----------------------------------------------------------------------------------
 
-    def _begin(self, url: bytes, target: tuple[str, str]) -> None:
-        """Take an infer request whose headers are there."""
+    def _begin(self, url: bytes, target: tuple[str, str], scoring: Scoring | None = None) -> None:
+        """Take an infer request whose headers are there; ``scoring`` is who answers it, if not the infer handler."""
         parser, before = self.parser, self.cycle
         cycle = self.cycle = InferCycle(
             url,
@@ -123,6 +128,8 @@ class RestConnection(HttpConnection):
             keep_alive=parser.get_http_version() == "1.1" and parser.should_keep_alive(),
             expects=self.expect_100_continue,
         )
+        if scoring is not None:
+            cycle.scoring = scoring
         length = 0
         for name, value in self.headers:
             if name == b"content-length":
@@ -179,7 +186,8 @@ class RestConnection(HttpConnection):
             door.observer.started()
         name, version = cycle.target
         self._running = cycle
-        reply = door.handler.begin(name, version, cycle.headers, cycle.take_body())
+        handler = door.handler if cycle.scoring is None else cycle.scoring
+        reply = handler.begin(name, version, cycle.headers, cycle.take_body())
         if isinstance(reply, Reply):
             self._answer(cycle, reply)
             return
@@ -236,6 +244,8 @@ class RestConnection(HttpConnection):
         """Tell those who count and those who read logs."""
         if self.door.observer is not None:
             template = INFER_VERSION_TEMPLATE if cycle.target[1] else INFER_TEMPLATE
+            if cycle.scoring is not None:
+                template = cycle.scoring.template(cycle.target[0])
             self.door.observer.finished("POST", template, status, perf_counter() - cycle.started)
         if self.access_log:
             client = get_client_addr({"client": self.client})  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ from ...tensor.tensor import Buffer
 from .headers import RawHeaders
 from .pending import PendingReply
 from .reply import Reply
+from .scoring import Scoring
 
 _ALIGNMENT = 64  # of the binary data behind the JSON of a large body: what vector instructions and devices like best
 
@@ -27,7 +28,8 @@ class InferCycle(RequestResponseCycle):
     """Takes the place of uvicorn's cycle in its connection and its pipeline.
 
     ``active`` is whether every earlier request of the connection has been answered, ``more_body`` whether some of the
-    body is still to come, ``refusal`` the answer to a body that is not going to be read.
+    body is still to come, ``refusal`` the answer to a body that is not going to be read. ``scoring`` answers in
+    the place of the infer handler, where it does.
     """
 
     message_event: Any = _NobodyWaits()
@@ -40,6 +42,7 @@ class InferCycle(RequestResponseCycle):
     started = 0.0
     chunks = 0
     refusal: Reply | None = None
+    scoring: Scoring | None = None
 
     def __init__(
         self, url: bytes, target: tuple[str, str], headers: RawHeaders, *, keep_alive: bool, expects: bool

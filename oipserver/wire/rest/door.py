@@ -10,6 +10,7 @@ from .cors import CrossOrigin
 from .handler import InferHandler
 from .observer import RequestObserver
 from .outbox import Outbox
+from .scoring import Scoring
 
 
 @dataclass(slots=True)
@@ -17,7 +18,8 @@ class InferDoor:
     """Shared by every connection.
 
     ``idle_timeout`` is how many seconds a connection may say nothing while it is the client's turn, ``linger`` how many
-    are granted to a client to read why its body is refused before it is cut off.
+    are granted to a client to read why its body is refused before it is cut off. ``scoring`` answers requests in other
+    forms than V2's, where the server takes any.
     """
 
     handler: InferHandler
@@ -28,6 +30,7 @@ class InferDoor:
     observer: RequestObserver | None = None
     idle_timeout: float = 75.0
     linger: float = 2.0
+    scoring: Scoring | None = None
     outbox: Outbox = field(default_factory=Outbox, init=False)
     _second: int = field(default=0, init=False)
     _date: bytes = field(default=b"", init=False)

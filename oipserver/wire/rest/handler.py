@@ -157,6 +157,12 @@ class InferHandler:
             return read_raw_request(body, self._data_plane.model_metadata(name, version), version, view)
         return read_binary_request(body, length, name, version, view)
 
+    async def in_wanted_encoding(self, reply: Reply, headers: RawHeaders) -> Reply:
+        """``reply``, compressed where the client accepts that and it pays."""
+        read = {key: value for key, value in headers if key in READ_HEADERS}
+        encoding = self._encoding(reply, read)
+        return reply if encoding is None else await _compress(reply, encoding, "", read)
+
     def forwarded(self, request: InferRequest) -> InferRequest:
         """``request`` with what its headers add to it: nothing, unless a setting says so."""
         return request

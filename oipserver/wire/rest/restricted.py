@@ -25,6 +25,8 @@ _PATHS = {
     "shared-memory": r"/(?:system|cuda)sharedmemory/.*",
     "metadata": rf"/?|/models|{_MODEL}",
 }
+# Those of MLflow's scoring server.
+_SCORING = re.compile(r"(?P<inference>/(?:models/[^/]+/)?invocations)|(?P<health>/(?:ping|health))")
 _API = re.compile(
     "(?:^|/)v2(?:" + "|".join(f"(?P<{api.replace('-', '_')}>{path})" for api, path in _PATHS.items()) + ")$"
 )
@@ -32,7 +34,7 @@ _API = re.compile(
 
 def api_of(path: str) -> str | None:
     """The API that ``path`` belongs to; None for pages and custom handlers, which are of none."""
-    found = _API.search(path)
+    found = _API.search(path) or _SCORING.fullmatch(path)
     return found.lastgroup.replace("_", "-") if found is not None and found.lastgroup else None
 
 

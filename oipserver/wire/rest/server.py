@@ -18,6 +18,7 @@ from .choose import infer_handler
 from .connection import RestConnection
 from .cors import CrossOrigin
 from .door import InferDoor
+from .extensions.mlflow import Invocations
 from .observer import RequestObserver
 
 _log = logging.getLogger(__name__)
@@ -41,12 +42,14 @@ class RestServer:
         self._server: asyncio.Server | None = None
         self._gone = asyncio.Event()
         handler = infer_handler(data_plane, settings)
+        invocations = Invocations(data_plane, handler, settings) if settings.mlflow_routes else None
         #: The application behind everything but inference; further routes may be added until ``start``.
         self.app = create_app(
             data_plane,
             control_plane,
             settings,
             handler=handler,
+            invocations=invocations,
             observer=observer,
             metrics_page=metrics_page,
             trace=trace,
@@ -58,6 +61,7 @@ class RestServer:
             settings.root_path.rstrip("/").encode(),
             CrossOrigin(settings.cors_settings) if settings.cors_settings else None,
             observer,
+            scoring=invocations,
         )
 
     async def start(self) -> int:

@@ -3,42 +3,49 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import re
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
+from urllib.parse import unquote
 
 import orjson
 from fastapi import FastAPI
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from ....errors import Code, InvalidArgumentError, OIPError
+from ....errors import Code, InternalError, InvalidArgumentError, OIPError
 from ....plane import DataPlane
 from ....protocol import ModelMetadata
 from ....protocol.invocations_form import (
-    BAD_REQUEST,
     CSV,
     JSON,
     PARQUET,
     STATUS,
     Invocation,
-    InvocationsError,
     is_v2,
     read_invocations,
     write_invocations,
 )
+from ....protocol.invocations_table import BAD_REQUEST, INVALID, InvocationsError
 from ....settings import Settings
 from ....tensor.tensor import Buffer
 from ...names import check_model_name
 from ..asgi_door import RawRoute, send_reply
 from ..client import ClientLeftError, read_body, while_connected
 from ..compression import decompressed
+from ..errors import INTERNAL_MESSAGE, error_headers
 from ..errors import STATUS as STATUS_OF
-from ..errors import error_headers
 from ..handler import InferHandler
 from ..headers import HeaderView, RawHeaders
 from ..reply import JSON as JSON_HEADERS
 from ..reply import Reply
+from ..restricted import refusal, restrictions
 
+_log = logging.getLogger(__name__)
+
+_DEFAULT_PATH, _MODEL_PATH = "/invocations", "/models/{model_name}/invocations"
+_PATH = re.compile(rb"/models/([^/?]+)/invocations")
 _TYPES = [CSV, JSON, PARQUET]
 _PLAIN = ((b"content-type", b"text/plain; charset=utf-8"),)
 _IN_THREAD = 1 << 20  # bytes of a body from which reading it would hold up the event loop noticeably
@@ -54,16 +61,17 @@ _CODES = {
     Code.UNAVAILABLE: "TEMPORARILY_UNAVAILABLE",
     Code.UNSUPPORTED: "NOT_IMPLEMENTED",
 }
-_CLASSES = {"sqlstate": "KAM00", "error_class": "INVALID_PARAMETER_VALUE"}
+_CLASSES = {
+    BAD_REQUEST: {"sqlstate": "KAM00", "error_class": "INVALID_PARAMETER_VALUE"},
+    INVALID: {"sqlstate": "KAM01", "error_class": "SCHEMA_ENFORCEMENT_FAILED"},
+}
 
 
-def add_mlflow_routes(app: FastAPI, plane: DataPlane, handler: InferHandler, settings: Settings) -> None:
-    """What MLflow's scoring server answers, unless the settings switch it off."""
-    if not settings.mlflow_routes:
-        return
-    invocations = AsgiInvocations(plane, handler, settings)
-    for path in ("/invocations", "/models/{model_name}/invocations"):
-        app.router.routes.append(RawRoute(path, invocations))
+def add_mlflow_routes(app: FastAPI, plane: DataPlane, invocations: Invocations, settings: Settings) -> None:
+    """What MLflow's scoring server answers."""
+    endpoint = AsgiInvocations(invocations, settings.http_max_body_bytes)
+    for path in (_DEFAULT_PATH, _MODEL_PATH):
+        app.router.routes.append(RawRoute(path, endpoint))
 
     async def ping() -> Response:
         return Response("\n", 200 if plane.ready() else 503, headers={"content-type": "application/json"})
@@ -71,8 +79,8 @@ def add_mlflow_routes(app: FastAPI, plane: DataPlane, handler: InferHandler, set
     async def told() -> Response:
         return Response(_version(), headers={"content-type": "application/json"})
 
-    for path, endpoint in (("/ping", ping), ("/health", ping), ("/version", told)):
-        app.add_api_route(path, endpoint, methods=["GET", "HEAD"], include_in_schema=False)
+    for path, page in (("/ping", ping), ("/health", ping), ("/version", told)):
+        app.add_api_route(path, page, methods=["GET", "HEAD"], include_in_schema=False)
 
 
 def _version() -> str:
@@ -83,8 +91,8 @@ def _version() -> str:
     return "2.0"
 
 
-class AsgiInvocations:
-    """An ASGI application: a body in one of MLflow's forms, or an inference request of V2, and the answer likewise."""
+class Invocations:
+    """Answers bodies in one of MLflow's forms, and inference requests of V2, each likewise."""
 
     def __init__(self, plane: DataPlane, handler: InferHandler, settings: Settings) -> None:
         self._plane = plane
@@ -92,51 +100,55 @@ class AsgiInvocations:
         self._limit = settings.http_max_body_bytes
         self._timeout = settings.mlflow_request_timeout
         self._default = settings.mlflow_default_model
+        self._needed = restrictions(settings).get("inference")
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers: RawHeaders = list(scope["headers"])
-        try:
-            body = await read_body(receive, headers, self._limit)
-        except ClientLeftError:
-            return
-        except OIPError as error:
-            await send_reply(_failure(error), send)
-            return
+    def match(self, path: bytes) -> str | None:
+        """The model that a path names, "" for the one that needs no name, None for a path of somebody else."""
+        if path == b"/invocations":
+            return ""
+        found = _PATH.fullmatch(path)
+        return None if found is None else unquote(found[1].decode("latin-1"))
 
-        async def answer() -> None:
-            await send_reply(await self._answer(scope["path_params"].get("model_name", ""), headers, body), send)
+    def template(self, name: str) -> str:
+        """What requests are counted under."""
+        return _MODEL_PATH if name else _DEFAULT_PATH
 
-        await while_connected(receive, answer())
-
-    async def _answer(self, name: str, headers: RawHeaders, body: Buffer) -> Reply:
+    async def begin(self, name: str, version: str, headers: RawHeaders, body: Buffer) -> Reply:
+        """The reply to a request for model ``name``, "" for the default one. Raises nothing but cancellation."""
         view = HeaderView(headers)
-        content_type, refusal = _media_type(view.get("content-type", ""))
-        if refusal is not None:
-            return refusal
+        if self._needed is not None and not self._needed.given(view):
+            return refusal(self._needed)
+        content_type, refused = _media_type(view.get("content-type", ""))
+        if refused is not None:
+            return refused
         try:
             async with asyncio.timeout(self._timeout):
-                model = check_model_name(name) if name else self._only()
-                if encoding := view.get("content-encoding"):
-                    body = await decompressed(body, encoding.encode("latin-1"), self._limit)
-                if content_type == JSON and is_v2(body):
-                    return await self._handler.handle(model, "", headers, body)
-                return await self._predictions(model, content_type, body)
+                reply = await self._answer(name, content_type, headers, view, body)
         except OIPError as error:
             return _failure(error)
         except TimeoutError:
             return Reply(504, JSON_HEADERS, [b"Request processing time exceeded limit"])
+        except Exception:
+            _log.exception("an invocation of model '%s' failed", name)
+            return _failure(InternalError(INTERNAL_MESSAGE))
+        return await self._handler.in_wanted_encoding(reply, headers)
 
-    async def _predictions(self, model: str, content_type: str, body: Buffer) -> Reply:
-        metadata = self._plane.model_metadata(model)
-        invocation = await _read(body, content_type, metadata)
-        response = await self._plane.infer(invocation.request)
+    async def _answer(self, name: str, content_type: str, headers: RawHeaders, view: HeaderView, body: Buffer) -> Reply:
+        model = check_model_name(name) if name else self._only()
+        if encoding := view.get("content-encoding"):
+            body = await decompressed(body, encoding.encode("latin-1"), self._limit)
+            headers = [(key, value) for key, value in headers if key != b"content-encoding"]
+        if content_type == JSON and is_v2(body):
+            return await self._handler.handle(model, "", headers, body)
+        invocation = await _read(body, content_type, self._plane.model_metadata(model))
+        invocation.request.headers = view
+        response = await self._plane.infer(self._handler.forwarded(invocation.request))
         if not invocation.raw:
             return Reply(200, JSON_HEADERS, [write_invocations(response, invocation)])
         (written,) = response.outputs
         told = written.parameters or {}
-        return Reply(
-            int(told[STATUS]), ((b"content-type", str(told["content_type"]).encode()),), [bytes(written.raw[4:])]
-        )
+        media_type = ((b"content-type", str(told["content_type"]).encode()),)
+        return Reply(int(told[STATUS]), media_type, [bytes(written.raw[4:])])  # one element, behind its length
 
     def _only(self) -> str:
         """The model that is meant when none is named. Raises InvalidArgumentError where that cannot be known."""
@@ -150,6 +162,30 @@ class AsgiInvocations:
             if names
             else "no model is loaded"
         )
+
+
+class AsgiInvocations:
+    """Invocations as an ASGI application."""
+
+    def __init__(self, invocations: Invocations, max_body: int) -> None:
+        self._invocations = invocations
+        self._max_body = max_body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers: RawHeaders = list(scope["headers"])
+        try:
+            body = await read_body(receive, headers, self._max_body)
+        except ClientLeftError:
+            return
+        except OIPError as error:
+            await send_reply(_failure(error), send)
+            return
+
+        async def answer() -> None:
+            name = scope["path_params"].get("model_name", "")
+            await send_reply(await self._invocations.begin(name, "", headers, body), send)
+
+        await while_connected(receive, answer())
 
 
 async def _read(body: Buffer, content_type: str, metadata: ModelMetadata) -> Invocation:
@@ -176,5 +212,5 @@ def _media_type(header: str) -> tuple[str, Reply | None]:
 def _failure(error: OIPError) -> Reply:
     """The reply that tells ``error`` as MLflow does."""
     code = error.error_code if isinstance(error, InvocationsError) else _CODES.get(error.code, "INTERNAL_ERROR")
-    told = {"error_code": code, "message": error.message} | (_CLASSES if code == BAD_REQUEST else {})
+    told = {"error_code": code, "message": error.message} | _CLASSES.get(code, {})
     return Reply(error.status_code or STATUS_OF[error.code], JSON_HEADERS + error_headers(error), [orjson.dumps(told)])
