@@ -202,7 +202,9 @@ class _Loop:
         return result
 
     def stop(self) -> None:
-        """End the thread."""
+        """End the thread, and those that it had started."""
+        self.call(self._loop.shutdown_asyncgens())
+        self.call(self._loop.shutdown_default_executor())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()

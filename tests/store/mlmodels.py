@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
-import joblib
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
@@ -55,7 +55,8 @@ def save_sklearn(folder: Path, slope: float = 1.0, *, signature: bool = True) ->
     """A regression that adds its two columns, times ``slope``."""
     folder.mkdir(parents=True)
     table = np.array([[1.0, 1.0], [1.0, 2.0], [2.0, 2.0], [2.0, 3.0]])
-    joblib.dump(LinearRegression().fit(table, slope * table.sum(axis=1)), folder / "model.pkl")
+    regression = LinearRegression().fit(table, slope * table.sum(axis=1))
+    (folder / "model.pkl").write_bytes(pickle.dumps(regression))
     (folder / "MLmodel").write_text(SKLEARN.format(signature=SIGNATURE if signature else ""))
     (folder / "requirements.txt").write_text("scikit-learn\n")
     return folder
