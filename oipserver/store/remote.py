@@ -95,8 +95,9 @@ class _Remote:
             if self._files.exists(f"{place}/{RECORD_FILE}"):
                 _check_same(self._record(tag), model.record, self._uri)
             else:
-                for path in (*model.record.files, MODEL_SETTINGS_FILE, RECORD_FILE):
-                    self._files.put_file(str(model.path / path), f"{place}/{path}")
+                paths = (*model.record.files, MODEL_SETTINGS_FILE)
+                self._files.put([str(model.path / path) for path in paths], [f"{place}/{path}" for path in paths])
+                self._files.put_file(str(model.path / RECORD_FILE), f"{place}/{RECORD_FILE}")
         return f"{self._uri}/{tag.name}/{tag.version}"
 
     def find(self, tag: Tag) -> Record:
@@ -104,8 +105,9 @@ class _Remote:
         with self._reaching():
             if tag.version and tag.version != LATEST:
                 return self._record(tag)
+            self._files.invalidate_cache()
             try:
-                entries = self._files.ls(f"{self._root}/{tag.name}", detail=False, refresh=True)
+                entries = self._files.ls(f"{self._root}/{tag.name}", detail=False)
             except FileNotFoundError:
                 entries = []
             versions = [str(entry).rstrip("/").rpartition("/")[2] for entry in entries]
@@ -129,10 +131,15 @@ class _Remote:
 
     def fetch(self, record: Record, folder: Path) -> Record:
         place = self._place(Tag(record.name, record.version))
+        paths = (MODEL_SETTINGS_FILE, *record.files)
+        for path in paths:
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
         with self._reaching():
-            for path in (MODEL_SETTINGS_FILE, *record.files):
-                (folder / path).parent.mkdir(parents=True, exist_ok=True)
-                self._files.get_file(f"{place}/{path}", str(folder / path))
+            try:
+                self._files.get([f"{place}/{path}" for path in paths], [str(folder / path) for path in paths])
+            except FileNotFoundError as error:
+                tag = f"'{record.name}:{record.version}'"
+                raise NotFoundError(f"{tag} is not whole in {self._uri}: a file of it is gone ({error})") from None
         return record
 
     def _place(self, tag: Tag) -> str:
