@@ -1,7 +1,7 @@
 # The words a developer types; `make check` is what .ci/run does.
 PYTHON ?= python
 
-.PHONY: install test check lint types proto docs bench format
+.PHONY: install test check lint types proto docs site image bench format
 
 install:            ## everything a developer needs, into the current environment
 	$(PYTHON) -m pip install -e ".[onnx,dev]"
@@ -21,6 +21,12 @@ proto:              ## regenerate the gRPC messages from proto/
 
 docs:               ## the parts of docs/ that are generated from the code
 	$(PYTHON) docs/generate.py
+
+site:               ## the documentation as a site, in site/; warnings are errors
+	$(PYTHON) -m mkdocs build --strict
+
+image:              ## the server as a container image, without models
+	$(PYTHON) -m oipserver build . -t oipserver
 
 format:
 	$(PYTHON) -m ruff format .

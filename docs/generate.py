@@ -8,9 +8,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from prometheus_client.registry import Collector
 from pydantic import BaseModel
 
+from oipserver.plane.cache import ResponseCache
 from oipserver.settings import CORSSettings, ModelParameters, ModelSettings, Settings
+from oipserver.telemetry.cache_metrics import CacheMetrics
+from oipserver.telemetry.model_metrics import ModelMetrics
+from oipserver.telemetry.pool_metrics import PoolMetrics
+from oipserver.telemetry.server_metrics import GrpcMetrics, RestMetrics
+from oipserver.telemetry.triton_metrics import TritonMetrics
 
 FOLDER = Path(__file__).parent
 
@@ -79,7 +86,32 @@ def migration_page() -> str:
     return text.replace("{settings}", "\n".join(settings)).replace("{differences}", "\n".join(differences))
 
 
-PAGES = {"settings.md": settings_page, "migrating-from-mlserver.md": migration_page}
+def _families(collector: Collector) -> Iterable[str]:
+    """One row for each metric that a collector declares, by the names its samples have."""
+    for family in collector.describe():
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        labels = ", ".join(f"`{label}`" for label in getattr(family, "_labelnames"))  # noqa: B009
+        yield f"| `{name}` | {family.type} | {labels or 'none'} | {_cell(family.documentation)} |"
+
+
+def metrics_page() -> str:
+    """docs/metrics.md from what the collectors declare."""
+    settings = Settings()
+    groups = {
+        "Models": ModelMetrics([]),
+        "Worker pools": PoolMetrics(list),
+        "The response cache, where there is one": CacheMetrics(ResponseCache(1, 1)),
+        "REST": RestMetrics(settings.metrics_rest_server_prefix, settings.server_name, frozenset()),
+        "gRPC": GrpcMetrics(),
+        "In Triton's names, unless `triton_metrics` is false": TritonMetrics([]),
+    }
+    head = ["| metric | type | labels | meaning |", "|---|---|---|---|"]
+    tables = ["\n".join([f"## {title}", "", *head, *_families(group)]) for title, group in groups.items()]
+    words = (FOLDER / "templates" / "metrics.md").read_text()
+    return words.replace("{tables}", "\n\n".join(tables))
+
+
+PAGES = {"metrics.md": metrics_page, "settings.md": settings_page, "migrating-from-mlserver.md": migration_page}
 
 
 def main(arguments: list[str]) -> int:
