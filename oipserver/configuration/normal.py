@@ -36,7 +36,7 @@ def normalized(configuration: Configuration) -> Configuration:
     optimization.setdefault("input_pinned_memory", {"enable": True})
     optimization.setdefault("output_pinned_memory", {"enable": True})
     for number, group in enumerate(normal["instance_group"]):
-        group["name"] = group["name"] or (normal["name"] if not number else f"{normal['name']}_{number}")
+        group["name"] = group["name"] or f"{normal['name']}_{number}"
         group["count"] = group["count"] or 1
     return normal
 

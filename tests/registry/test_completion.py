@@ -113,7 +113,7 @@ def test_what_clients_look_for_is_told(tmp_path: Path, file: Path) -> None:
             "gather_kernel_buffer_threshold": 0,
             "eager_batching": False,
         },
-        "instance_group": [{"name": "m", **group, "passive": False, "host_policy": ""}],
+        "instance_group": [{"name": "m_0", **group, "passive": False, "host_policy": ""}],
         "default_model_filename": "model.onnx",
         "cc_model_filenames": {},
         "metric_tags": {},

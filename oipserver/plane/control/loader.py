@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
@@ -21,6 +22,8 @@ from ...registry import ModelRegistry, VersionsFailedError
 from ...repository import ModelRepository, Overlay, Overlays, Overrides, Scan, fingerprint
 from ...settings import ModelSettings
 from .members import MembersMissingError, members
+
+_log = logging.getLogger(__name__)
 
 
 class CannotPollError(InvalidArgumentError):
@@ -58,13 +61,17 @@ class Origin:
 
 
 class Loader:
-    """Loads and unloads models of a repository, each name's one after the other."""
+    """Loads and unloads models of a repository, each name's one after the other.
+
+    An ensemble leaves with a model that it is made of, and comes back with it: it could answer nothing in between.
+    """
 
     def __init__(self, registry: ModelRegistry, repository: ModelRepository, overlays: Overlays) -> None:
         self._registry = registry
         self._repository = repository
         self._overlays = overlays
         self._origins: dict[str, Origin] = {}
+        self._fallen: dict[str, Origin] = {}  # ensembles that left with a member
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def load(
@@ -78,20 +85,54 @@ class Loader:
         await self._load(name, overrides, scan, again=again, above=())
 
     async def unload(self, name: str, *, with_members: bool = False) -> None:
-        """Unload ``name``; of an ensemble's members, also those that were loaded for it alone where ``with_members``.
+        """Unload ``name`` and the ensembles made of it; of its own members, also those that were loaded for it alone
+        where ``with_members``.
 
         Raises NotFoundError where it is not loaded.
         """
+        self._fallen.pop(name, None)
+        for ensemble in self._made_of(name):
+            await self._fall(ensemble, name)
+        origin = await self._unload(name)
+        for member in members(origin.models) if origin is not None and with_members else ():
+            kept = self._origins.get(member)
+            if kept is not None and kept.implied and not self._made_of(member):
+                await self.unload(member, with_members=True)
+
+    async def _unload(self, name: str) -> Origin | None:
         async with self._lock(name):
             origin = self._origins.pop(name, None)
             await self._registry.unload(name)
             if origin is not None and origin.overlay is not None:
                 await self._overlays.remove(origin.overlay)
-        for member in members(origin.models) if origin is not None and with_members else ():
-            kept = self._origins.get(member)
-            needed = any(member in members(other.models) for other in self._origins.values())
-            if kept is not None and kept.implied and not needed:
-                await self.unload(member, with_members=True)
+            return origin
+
+    def _made_of(self, member: str) -> list[str]:
+        return [name for name, origin in self._origins.items() if member in members(origin.models)]
+
+    async def _fall(self, ensemble: str, member: str) -> None:
+        """Unload ``ensemble``, as its ``member`` is about to leave."""
+        origin = self._origins.get(ensemble)
+        with suppress(NotFoundError):  # it failed to load, or left meanwhile
+            await self.unload(ensemble)
+            _log.info("ensemble '%s' is unloaded with model '%s', which it is made of", ensemble, member)
+        if origin is not None:
+            self._fallen[ensemble] = origin
+
+    async def _bring_back(self, member: str) -> None:
+        """Load the ensembles again that left with ``member``, or with others that are there too."""
+        for ensemble, origin in list(self._fallen.items()):
+            needed = members(origin.models)
+            if member not in needed or not all(self._registry.versions(each) for each in needed):
+                continue
+            try:
+                await self._load(ensemble, None, None, again=False, above=())
+            except OIPError as error:
+                self._fallen[ensemble] = origin
+                _log.warning("ensemble '%s' does not come back: %s", ensemble, error.message)
+            else:
+                if back := self._origins.get(ensemble):
+                    back.implied = origin.implied
 
     async def close(self) -> None:
         """Unload everything, and delete what was uploaded."""
@@ -106,6 +147,7 @@ class Loader:
     ) -> None:
         if name in above:
             raise InternalError(f"circular dependency between ensembles: {' -> '.join((*above, name))}")
+        self._fallen.pop(name, None)
         try:
             await self._load_alone(name, overrides, scan, again=again, implied=bool(above))
         except MembersMissingError as missing:
@@ -113,6 +155,7 @@ class Loader:
             for member in missing.names:
                 await self._load_member(name, member, above)
             await self._load_alone(name, overrides, scan, again=again, implied=bool(above), with_members=True)
+        await self._bring_back(name)
 
     async def _load_member(self, ensemble: str, member: str, above: tuple[str, ...]) -> None:
         try:
@@ -137,11 +180,11 @@ class Loader:
             scan = scan or await self._look(name)
             mark = await fingerprint_of(scan, name)
             before = self._origins.get(name) if self._registry.versions(name) else None
-            unchanged = before is not None and before.fingerprint == mark
-            if before is not None and unchanged and not before.uploaded and before.config and overrides is None:
-                overrides = Overrides(before.config)  # what a client gave stays until the files change
-            if before is not None and not again and unchanged and _same(before, overrides) and self._ready(name):
-                before.implied = before.implied and implied
+            same = before if before is not None and before.fingerprint == mark else None
+            if same is not None and not same.uploaded and same.config and overrides is None:
+                overrides = Overrides(same.config)  # what a client gave stays until the files change
+            if same is not None and not again and _same(same, overrides) and self._ready(same, name):
+                same.implied = same.implied and implied
                 return
             origin = await self._origin(name, overrides, scan, mark, implied=implied)
             serving = self._registry.versions(name)
@@ -191,8 +234,10 @@ class Loader:
         except InvalidArgumentError as error:
             raise CannotPollError(name, error.message) from error
 
-    def _ready(self, name: str) -> bool:
-        return all(servable.ready for servable in self._registry.versions(name))
+    def _ready(self, origin: Origin, name: str) -> bool:
+        """Whether all versions of ``name`` are, and everything that they are made of is loaded."""
+        ready = all(servable.ready for servable in self._registry.versions(name))
+        return ready and all(self._registry.versions(member) for member in members(origin.models))
 
 
 def _same(before: Origin, overrides: Overrides | None) -> bool:

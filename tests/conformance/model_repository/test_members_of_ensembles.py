@@ -65,12 +65,16 @@ def test_members_that_others_need_or_a_client_asked_for_stay(client: Client) -> 
     assert ready(client) == {"double"}
 
 
-def test_a_member_that_leaves_alone(client: Client) -> None:
-    client.client.load_model("chain")
+def test_ensembles_leave_and_come_back_with_a_member(client: Client) -> None:
+    client.client.load_model("outer")
+    client.client.load_model("twin")
+    client.client.unload_model("twin")
     client.client.unload_model("double")
-    assert ready(client) == {"chain", "increment", "negate"}
+    assert ready(client) == {"increment", "negate"}
     client.client.load_model("double")
-    assert ready(client) == {"chain", "double", "increment", "negate"}
+    assert ready(client) == {"outer", "chain", "double", "increment", "negate"}
+    client.client.unload_model("outer", unload_dependents=True)
+    assert ready(client) == {"double"}
 
 
 def test_ensembles_of_each_other(client: Client) -> None:
