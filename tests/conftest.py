@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -30,4 +33,24 @@ def serve() -> Iterator[Callable[..., ServerProcess]]:
 def examples_server() -> Iterator[ServerProcess]:
     """One server over the ONNX examples, for every test that only asks."""
     with ServerProcess(EXAMPLES) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mlflow_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of models that MLflow saved (see tests/support/mlflow_models.py), and beside it what MLflow answers."""
+    pytest.importorskip("mlflow", reason="MLflow is not installed: pip install mlflow")
+    folder = tmp_path_factory.mktemp("mlflow") / "models"
+    folder.mkdir()
+    torch = ["--torch"] if importlib.util.find_spec("torch") else []
+    command = [sys.executable, str(ROOT / "tests" / "support" / "mlflow_models.py"), str(folder), *torch]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder.parent)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(mlflow_models: Path) -> Iterator[ServerProcess]:
+    """One server over these models, for every test that only asks."""
+    with ServerProcess(mlflow_models) as server:
         yield server

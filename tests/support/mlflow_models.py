@@ -1,7 +1,11 @@
-"""Saves the MLflow models that the tests serve, each in a folder of its name; run in a Python that has MLflow."""
+"""Saves the MLflow models that the tests serve, each in a folder of its name, and what MLflow itself answers for them.
+
+Run as a program: MLflow pickles classes of a program with their code, of a module by its name.
+"""
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -108,6 +112,22 @@ def torch_models(root: Path) -> None:
     mlflow.pytorch.save_model(model, root / "torch_pickle", signature=signature, serialization_format="pickle")
 
 
+def expected(root: Path) -> dict[str, Any]:
+    """What each model gives for its first rows, loaded and asked by MLflow."""
+    rows = TABLE.head(3)
+    asked: dict[str, Any] = dict.fromkeys(("sk_df", "sk_proba", "xgb_booster", "xgb_sklearn", "lgbm"), rows)
+    asked |= dict.fromkeys(("sk_nd", "sk_nosig", "py_dict"), ARRAY[:3]) | {"py_hint": ["one", "two"]}
+    asked |= dict.fromkeys(("onnx_external", "torch_pt2", "torch_pickle"), ARRAY[:3].astype(np.float32))
+    asked["onnx_two"] = {name: ARRAY[:3].astype(np.float32) for name in ("x0", "x1")}
+    found = {}
+    for name, data in asked.items():
+        if (root / name).is_dir():
+            answer = mlflow.pyfunc.load_model(str(root / name)).predict(data)
+            by_name = answer if isinstance(answer, dict) else {"output-0": answer}
+            found[name] = {key: np.asarray(value).tolist() for key, value in by_name.items()}
+    return {"rows": ARRAY[:3].tolist(), "answers": found}
+
+
 def main() -> None:
     root = Path(sys.argv[1])
     sklearn_models(root)
@@ -116,6 +136,7 @@ def main() -> None:
     onnx_models(root)
     if "--torch" in sys.argv[2:]:
         torch_models(root)
+    Path(sys.argv[1] + ".json").write_text(json.dumps(expected(root)))
 
 
 if __name__ == "__main__":
