@@ -50,8 +50,9 @@ def settings_page() -> str:
             [
                 "# Settings",
                 "<!-- Written by docs/generate.py from the code: change the field descriptions, not this page. -->",
-                "Where a value comes from, first found wins: command line, environment, settings file, default. "
-                "`oipserver config show DIR` prints every value and its source.",
+                "Where a value comes from, first found wins: command line, environment, the file `.env` in the "
+                "working directory, settings file, default. `oipserver config show DIR` prints every value and its "
+                "source.",
                 _table(
                     "The server: `settings.json`",
                     "On the command line `--name-with-dashes`, in the environment `OIPSERVER_NAME` or `MLSERVER_NAME`.",
