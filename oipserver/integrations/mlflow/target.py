@@ -48,7 +48,7 @@ def read_target(uri: str | None, variables: DeploymentVariables) -> Target:
     Raises MlflowException naming what cannot be understood.
     """
     text = (uri or NAME).strip()
-    if text in (NAME, f"{NAME}:", f"{NAME}://"):
+    if text in (NAME, f"{NAME}:", f"{NAME}:/", f"{NAME}://"):
         text = variables.url or _DEFAULT_URL
     parts = _split(text.removeprefix(f"{NAME}:") if text.startswith(f"{NAME}:http") else text)
     if parts.scheme not in (NAME, "http", "https") or not parts.hostname:
