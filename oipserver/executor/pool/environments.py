@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tarfile
@@ -16,7 +17,7 @@ from ...errors import ModelLoadError
 
 MAX_MEMBERS = 1_000_000
 MAX_BYTES = 64 << 30  # unpacked; a bomb is smaller packed, an environment with CUDA libraries is a tenth of this
-_CHUNK = 1 << 20
+_INTERPRETER = re.compile(r"(?:\./)?bin/python[\d.]*")
 _UNPACK_TIMEOUT = 600.0  # seconds conda-unpack may take
 
 
@@ -77,14 +78,26 @@ def _unpack(tarball: Path, target: Path) -> None:
 
 
 def _extract(tarball: Path, folder: Path) -> None:
-    """Extract with limits, and nothing that leaves ``folder``: no absolute path, no link or device out of it."""
+    """Extract with limits, and nothing that leaves ``folder``: no absolute path, no link or device out of it.
+
+    The interpreter alone may be a link to one of this machine, as venv-pack leaves it. It is made last, so that nothing
+    can be written where it leads.
+    """
     count = size = 0
+    interpreters: dict[str, str] = {}
     with tarfile.open(tarball, "r:*") as archive:
         for member in archive:
             count, size = count + 1, size + member.size
             if count > MAX_MEMBERS or size > MAX_BYTES:
                 raise ValueError(f"it holds more than {MAX_MEMBERS} files or {MAX_BYTES} bytes")
-            archive.extract(member, folder, filter="data")
+            if member.issym() and os.path.isabs(member.linkname) and _INTERPRETER.fullmatch(member.name):
+                interpreters[member.name] = member.linkname
+            else:
+                archive.extract(member, folder, filter="data")
+    for name, target in interpreters.items():
+        if not os.access(target, os.X_OK):
+            raise ValueError(f"its {name} is {target}, which is not on this machine")
+        (folder / name).symlink_to(target)
 
 
 def _relocate(folder: Path) -> None:
