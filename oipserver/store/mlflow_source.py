@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -16,6 +17,8 @@ from .record import COMPILED
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")  # two letters at least: "c:/" is a drive
 _ALIAS = re.compile(r"models:/([^/@]+)@([^/]+)")
 _RUN = re.compile(r"runs:/([^/]+)/.+")
+# What get_artifact_uri() gives: the place of a run's files, and a path there.
+_IN_RUN = re.compile(r".*/([0-9a-f]{32})/artifacts/(.+?)/?")
 _INTERNAL_TAG = "mlflow."
 
 
@@ -43,14 +46,25 @@ def fetch_model(uri: str, target: Path) -> str:
     it is no MLflow model or MLflow is needed and missing, with what MLflow says.
     """
     local = _local_folder(uri)
-    if local is not None:
-        if not local.is_dir():
-            raise NotFoundError(f"there is no folder {local}")
+    if local is not None and local.is_dir():
         _require_model(local, uri)
         _copy(local, target)
         return str(local.absolute())
-    mlflow = import_mlflow(uri)
-    resolved = _resolved(mlflow, uri)
+    in_run = _IN_RUN.fullmatch(uri)
+    if local is None:
+        mlflow = import_mlflow(uri)
+        try:
+            return _download(mlflow, uri, _resolved(mlflow, uri), target)
+        except (NotFoundError, InvalidArgumentError):
+            if in_run is None:
+                raise
+    elif in_run is None or find_spec("mlflow") is None:
+        raise NotFoundError(f"there is no folder {local}")
+    # Since MLflow 3 models that a run logged lie elsewhere: the run knows where.
+    return _download(import_mlflow(uri), uri, f"runs:/{in_run[1]}/{in_run[2]}", target)
+
+
+def _download(mlflow: Any, uri: str, resolved: str, target: Path) -> str:
     scratch = target.with_name(f".{target.name}")
     scratch.mkdir()
     try:
