@@ -66,7 +66,7 @@ class InputCheck:
             expected = f"{most} inputs" if least == most else f"number of inputs between {least} and {most}"
             raise InvalidArgumentError(
                 f"expected {expected} but got {len(seen)} inputs for model '{self._model}'. "
-                f"Got input(s) {sorted(seen)}, but missing required input(s) {missing}. "
+                f"Got input(s) {_listed(sorted(seen))}, but missing required input(s) {_listed(missing)}. "
                 "Please provide all required input(s)."
             )
 
@@ -140,3 +140,8 @@ def _fits(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
         if got != want and want != -1:
             return False
     return True
+
+
+def _listed(names: Sequence[str]) -> str:
+    """``names`` as Triton writes them, whose clients compare its words."""
+    return f"[{','.join(map(repr, names))}]"

@@ -38,7 +38,10 @@ def element_count(shape: Sequence[int], tensor: str) -> int:
             raise InvalidArgumentError(f"input '{tensor}' has shape {list(shape)}: every dimension must be 0 or more")
         count *= dim
     if count > _MAX_ELEMENTS or (count == 0 and prod(dim for dim in shape if dim) > _MAX_ELEMENTS):
-        raise InvalidArgumentError(f"input '{tensor}' has shape {list(shape)}: more elements than can be addressed")
+        raise InvalidArgumentError(
+            f"shape {list(shape)} of input '{tensor}' causes total element count to exceed maximum size of "
+            f"{_MAX_ELEMENTS}: more elements than can be addressed"
+        )
     return count
 
 

@@ -63,7 +63,7 @@ def test_inputs_that_are_not_as_declared() -> None:
 
 def test_inputs_that_are_missing() -> None:
     assert refusal(check(A, B), request()) == (
-        "expected 2 inputs but got 0 inputs for model 'm'. Got input(s) [], but missing required input(s) ['a', 'b']. "
+        "expected 2 inputs but got 0 inputs for model 'm'. Got input(s) [], but missing required input(s) ['a','b']. "
         "Please provide all required input(s)."
     )
     assert refusal(check(A, MAYBE), request(tensor(MAYBE, 1, 2))).startswith(
