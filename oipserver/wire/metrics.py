@@ -41,7 +41,7 @@ class MetricsServer:
             lifespan="off",
             ws="none",
             log_config=None,
-            access_log=False,
+            access_log=self._settings.debug,  # False would take the handlers of the logger that REST writes to
             server_header=False,
             date_header=False,
             proxy_headers=False,
