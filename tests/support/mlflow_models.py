@@ -21,6 +21,8 @@ from mlflow.types import ParamSchema, ParamSpec, Schema, TensorSpec
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.linear_model import LogisticRegression
 
+#: Else MLflow would load each model in a process of its own to see what it imports.
+NEEDS: Any = {"pip_requirements": ["mlflow"]}
 TYPES = ["sklearn._loss.link.LogitLink"]
 NAMES = ["a", "b", "c", "d"]
 random = np.random.default_rng(0)
@@ -58,33 +60,33 @@ def sklearn_models(root: Path) -> None:
     on_array = LogisticRegression().fit(ARRAY, LABELS)
     columns = infer_signature(TABLE, on_table.predict(TABLE))
     save = mlflow.sklearn.save_model
-    save(on_table, root / "sk_df", signature=columns, input_example=TABLE.head(2), skops_trusted_types=TYPES)
-    save(on_array, root / "sk_nd", signature=infer_signature(ARRAY), serialization_format="cloudpickle")
-    save(on_array, root / "sk_nosig", serialization_format="cloudpickle")
+    save(on_table, root / "sk_df", signature=columns, input_example=TABLE.head(2), skops_trusted_types=TYPES, **NEEDS)
+    save(on_array, root / "sk_nd", signature=infer_signature(ARRAY), serialization_format="cloudpickle", **NEEDS)
+    save(on_array, root / "sk_nosig", serialization_format="cloudpickle", **NEEDS)
     proba = infer_signature(TABLE, on_table.predict_proba(TABLE))
     options = {"pyfunc_predict_fn": "predict_proba", "serialization_format": "cloudpickle"}
-    save(on_table, root / "sk_proba", signature=proba, **options)
+    save(on_table, root / "sk_proba", signature=proba, **options, **NEEDS)
 
 
 def boosters(root: Path) -> None:
     signature = infer_signature(TABLE, LABELS)
     trained = xgboost.train({"objective": "binary:logistic"}, xgboost.DMatrix(TABLE, LABELS), num_boost_round=3)
-    mlflow.xgboost.save_model(trained, root / "xgb_booster", signature=signature, input_example=TABLE.head(2))
+    mlflow.xgboost.save_model(trained, root / "xgb_booster", signature=signature, input_example=TABLE.head(2), **NEEDS)
     classifier = xgboost.XGBClassifier(n_estimators=3).fit(TABLE, LABELS)
-    mlflow.xgboost.save_model(classifier, root / "xgb_sklearn", signature=signature)
+    mlflow.xgboost.save_model(classifier, root / "xgb_sklearn", signature=signature, **NEEDS)
     data = lightgbm.Dataset(TABLE, LABELS)
     booster = lightgbm.train({"objective": "binary", "verbose": -1}, data, num_boost_round=3)
-    mlflow.lightgbm.save_model(booster, root / "lgbm", signature=signature)
+    mlflow.lightgbm.save_model(booster, root / "lgbm", signature=signature, **NEEDS)
 
 
 def python_models(root: Path) -> None:
     params = ParamSchema([ParamSpec("k", "double", 2.0)])
     tensors = ModelSignature(Schema([TensorSpec(np.dtype("float64"), (-1, 4))]), params=params)
-    mlflow.pyfunc.save_model(root / "py_dict", python_model=SumAndNumber(), signature=tensors)
-    mlflow.pyfunc.save_model(root / "py_hint", python_model=Shout(), input_example=["one", "two"])
+    mlflow.pyfunc.save_model(root / "py_dict", python_model=SumAndNumber(), signature=tensors, **NEEDS)
+    mlflow.pyfunc.save_model(root / "py_hint", python_model=Shout(), input_example=["one", "two"], **NEEDS)
     row = {"text": "t", "data": b"\x00\xff", "when": pd.Timestamp("2026-01-02"), "many": [1, 2]}
     signature = infer_signature(pd.DataFrame([row]))
-    mlflow.pyfunc.save_model(root / "py_types", python_model=Describe(), signature=signature)
+    mlflow.pyfunc.save_model(root / "py_types", python_model=Describe(), signature=signature, **NEEDS)
 
 
 def onnx_models(root: Path) -> None:
@@ -93,13 +95,13 @@ def onnx_models(root: Path) -> None:
     y = helper.make_tensor_value_info("y", TensorProto.FLOAT, rows)
     graph = helper.make_graph([helper.make_node("Add", names, ["y"])], "two", inputs, [y])
     opsets = [helper.make_opsetid("", 17)]
-    mlflow.onnx.save_model(helper.make_model(graph, opset_imports=opsets, ir_version=9), root / "onnx_two")
+    mlflow.onnx.save_model(helper.make_model(graph, opset_imports=opsets, ir_version=9), root / "onnx_two", **NEEDS)
     weights = numpy_helper.from_array(random.normal(size=(4, 300)).astype(np.float32), "w")
     wide = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 300])
     graph = helper.make_graph([helper.make_node("MatMul", ["x0", "w"], ["y"])], "one", inputs[:1], [wide], [weights])
     model = helper.make_model(graph, opset_imports=opsets, ir_version=9)
     example = ARRAY.astype(np.float32)
-    mlflow.onnx.save_model(model, root / "onnx_external", signature=infer_signature(example))
+    mlflow.onnx.save_model(model, root / "onnx_external", signature=infer_signature(example), **NEEDS)
 
 
 def torch_models(root: Path) -> None:
@@ -108,8 +110,8 @@ def torch_models(root: Path) -> None:
     model = torch.nn.Sequential(torch.nn.Linear(4, 2), torch.nn.ReLU())
     example = ARRAY.astype(np.float32)
     signature = infer_signature(example)
-    mlflow.pytorch.save_model(model, root / "torch_pt2", signature=signature, input_example=example[:2])
-    mlflow.pytorch.save_model(model, root / "torch_pickle", signature=signature, serialization_format="pickle")
+    mlflow.pytorch.save_model(model, root / "torch_pt2", signature=signature, input_example=example[:2], **NEEDS)
+    mlflow.pytorch.save_model(model, root / "torch_pickle", signature=signature, serialization_format="pickle", **NEEDS)
 
 
 def expected(root: Path) -> dict[str, Any]:

@@ -1,0 +1,34 @@
+"""The example of an MLflow model in MLflow's own form, as its README and the page on MLflow models say."""
+
+from __future__ import annotations
+
+import re
+
+import httpx
+import pytest
+
+from tests.conftest import EXAMPLES, ROOT
+from tests.support.server_process import ServerProcess
+
+pytest.importorskip("yaml", reason="PyYAML, which MLflow brings, is not installed")
+pytest.importorskip("xgboost", reason="XGBoost is not installed")
+
+
+def predictions(server: ServerProcess, body: bytes) -> str:
+    url = server.url("/models/flowers/invocations")
+    response = httpx.post(url, content=body, headers={"content-type": "application/json"}, timeout=30)
+    return response.text
+
+
+@pytest.mark.process
+def test_the_example_that_was_saved_with_it(examples_server: ServerProcess) -> None:
+    folder = EXAMPLES / "mlflow-model"
+    answer = predictions(examples_server, (folder / "flowers" / "serving_input_example.json").read_bytes())
+    assert answer in (folder / "README.md").read_text()
+
+
+@pytest.mark.process
+def test_the_page(examples_server: ServerProcess) -> None:
+    page = (ROOT / "docs" / "mlflow-models.md").read_text()
+    blocks = dict(re.findall(r"<!-- (\w+): flowers -->\s*```json\n(.*?)\n```", page, re.DOTALL))
+    assert predictions(examples_server, blocks["invocations"].encode()) == blocks["predictions"]
