@@ -47,9 +47,10 @@ REQUEST = {"inputs": [{"name": "x", "shape": [1], "datatype": "INT64", "data": [
 
 @dataclass
 class Image:
-    """What was built, what building it said, and the environment in which podman finds it."""
+    """What was built with which options, what building it said, and the environment in which podman finds it."""
 
     environment: dict[str, str]
+    options: list[str]
     told: str
 
     def podman(self, *words: str, check: bool = True) -> str:
@@ -66,7 +67,8 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
     try:
         environment = containers.prepare(scratch)
         base = containers.base_image(scratch, environment)
-        wheels = containers.wheelhouse(scratch / "wheels", f"{containers.ROOT}[onnx]")
+        # What builds the package is among the wheels: the repository's own image is built from source.
+        wheels = containers.wheelhouse(scratch / "wheels", f"{containers.ROOT}[onnx]", "hatchling>=1.27")
     except containers.MissingError as error:
         (pytest.fail if containers.is_required() else pytest.skip)(str(error))
     folder = scratch / "shop"
@@ -75,13 +77,19 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
     (folder / "slow" / "slow.py").write_text(SLOW)
     settings = {"name": "slow", "implementation": "slow.Slow", "parallel_workers": 4}
     (folder / "slow" / "model-settings.json").write_text(json.dumps(settings))
-    command = [sys.executable, "-m", "oipserver", "build", str(folder), "-t", TAG, "--builder", "podman"]
-    command += ["--base-image", base, "--wheelhouse", str(wheels), "--", "--network", "none", "--layers=false"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280, check=False)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    made = Image(environment, done.stdout)
+    options = ["--base-image", base, "--wheelhouse", str(wheels)]
+    made = Image(environment, options, build(folder, TAG, environment, options))
     yield made
     made.podman("rmi", "--force", TAG, check=False)
+
+
+def build(folder: Path, tag: str, environment: dict[str, str], options: list[str]) -> str:
+    """Build as a user does, but without network; returns what was printed."""
+    command = [sys.executable, "-m", "oipserver", "build", str(folder), "-t", tag, "--builder", "podman", *options]
+    command += ["--", "--network", "none", "--layers=false"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
 
 
 @dataclass
@@ -241,3 +249,17 @@ def wait_until(image: Image, name: str, path: str) -> None:
     while subprocess.run(command, env=image.environment, capture_output=True, check=False).returncode:
         assert time.monotonic() < deadline, image.podman("logs", name)
         time.sleep(0.2)
+
+
+def test_the_repositorys_own_image(image: Image) -> None:
+    """It has the server and no models: those of a folder that is mounted."""
+    tag = f"{TAG}-source"
+    build(containers.ROOT, tag, image.environment, image.options)
+    try:
+        words = ("run", "--rm", "--network", "none", "--health-interval", "disable", "--user", "1234567:0")
+        volume = ("--volume", f"{containers.ROOT / 'examples' / 'digits'}:/mnt/models:ro")
+        told = image.podman(*words, *volume, tag, "oipserver", "models", "/mnt/models", "--output", "json")
+        assert [each["name"] for each in json.loads(told)] == ["digits"]
+        assert image.podman(*words, tag, "python3", "-c", "import os; print(os.path.exists('/mnt/models'))") == "False"
+    finally:
+        image.podman("rmi", "--force", tag, check=False)
