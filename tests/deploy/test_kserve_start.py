@@ -83,6 +83,13 @@ def test_sklearn_needs_no_settings_file(tmp_path: Path, serve: Serve) -> None:
     assert (output["shape"], output["data"]) == ([3, 1], [0, 1, 2])
 
 
+def test_mlflow_models_too(serve: Serve) -> None:
+    folder = EXAMPLES / "mlflow-model"
+    container = runtime_container()
+    server = start(serve, folder / "flowers", container, variables_of_kserve(container, "wine", "mlflow"))
+    assert server.infer("wine", json.loads((folder / "request.json").read_text())).status_code == 200
+
+
 @pytest.mark.parametrize("example", ["digits", "ensemble"])
 def test_folders_that_describe_their_models_keep_their_names(tmp_path: Path, serve: Serve, example: str) -> None:
     shutil.copytree(EXAMPLES / example, tmp_path / "models")
