@@ -38,9 +38,8 @@ JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.par
 ENGINE, PYFUNC = "mlflow_engine", "pyfunc"
 #: Its word for a framework alone, and the input by which such a model takes all its columns in one tensor.
 NATIVE, TABLE = "native", "mlflow_table"
-#: The one input of a model that MLflow runs, and the parameter with its content type; its one output, and the parameter
-#: with the status.
-BODY, CONTENT_TYPE, REPLY, STATUS = "mlflow_body", "mlflow_content_type", "mlflow_reply", "status"
+#: The one input of a model that MLflow runs, and the parameter with its content type; its one output, of replies.
+BODY, CONTENT_TYPE, REPLY = "mlflow_body", "mlflow_content_type", "mlflow_reply"
 
 _SPLIT, _RECORDS, _INSTANCES, _INPUTS = _FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _EXACTLY_ONE = f"The input must be a JSON dictionary with exactly one of the input fields {list(_FORMATS)}"
@@ -238,6 +237,22 @@ def _texts(tensor: TensorMetadata, values: Any) -> np.ndarray[Any, Any]:
     array = np.empty(len(values), dtype=object)
     array[:] = [value.encode() if isinstance(value, str) and not whole else orjson.dumps(value) for value in values]
     return array
+
+
+# -- answers as they are ---------------------------------------------------------------------------------------------
+
+
+def packed_reply(status: int, media_type: str, text: str) -> bytes:
+    """A reply as one element of text, so that those of several requests in one batch stay apart."""
+    return b"%d %b\n%b" % (status, media_type.encode("ascii"), text.encode())
+
+
+def unpacked_reply(response: InferResponse) -> tuple[int, bytes, bytes]:
+    """Status, media type and body of the one reply in ``response``."""
+    (element,) = response.outputs[0].array.ravel().tolist()
+    head, _, body = bytes(element).partition(b"\n")
+    status, _, media_type = head.partition(b" ")
+    return int(status), media_type, body
 
 
 # -- answers -----------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from oipserver_frameworks import load_alone
 from oipserver import MLModel, ModelSettings, OIPError, Tensor
 from oipserver.errors import InternalError, InvalidArgumentError, ModelLoadError
 from oipserver.protocol import ModelMetadata, TensorMetadata
-from oipserver.protocol.invocations_form import BODY, CONTENT_TYPE, ENGINE, REPLY, STATUS, read_invocations
+from oipserver.protocol.invocations_form import BODY, CONTENT_TYPE, ENGINE, REPLY, packed_reply, read_invocations
 from oipserver.repository.mlmodel import MLmodel, read_mlmodel
 from oipserver.tensor import DATATYPES
 from oipserver.types import MetadataModelResponse, MetadataTensor
@@ -156,11 +156,12 @@ class MLflowRuntime(MLModel):
 
     @staticmethod
     def _invoked(pyfunc: PyfuncModel, inputs: Sequence[Tensor], content_type: str) -> list[Tensor]:
-        """A request to MLflow's scoring server as it came, and its answer as it is."""
-        body = inputs[0].raw[4:]  # one element, behind its length
-        status, media_type, text = pyfunc.invocations(bytes(body), content_type)
-        array = np.array([text.encode()], dtype=object)
-        return [Tensor.from_array(REPLY, array, "BYTES", {STATUS: status, "content_type": media_type})]
+        """Requests to MLflow's scoring server as they came, several where they form a batch, and its answers as they
+        are."""
+        bodies = inputs[0].array.ravel().tolist()
+        replies = np.empty(len(bodies), dtype=object)
+        replies[:] = [packed_reply(*pyfunc.invocations(body, content_type)) for body in bodies]
+        return [Tensor.from_array(REPLY, replies, "BYTES")]
 
     def _answer(self, inputs: Sequence[Tensor], parameters: Mapping[str, Any]) -> Any:
         if self._pyfunc is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -142,6 +143,29 @@ def test_models_that_know_nothing_of_mlflow(mlflow_server: ServerProcess) -> Non
 def test_a_request_of_v2_is_answered_as_one(target: Any) -> None:
     columns = [{"name": name, "datatype": "FP64", "shape": [1], "data": [1.0]} for name in "abcd"]
     assert post(*target, {"inputs": columns}).json()["outputs"][0]["data"] == [1]
+
+
+def test_bodies_that_form_a_batch_stay_apart(serve: Any, mlflow_models: Any, tmp_path: Any) -> None:
+    parameters = {"uri": str(mlflow_models / "sk_df"), "extra": {"engine": "pyfunc"}}
+    batched = {"name": "batched", "implementation": "mlflow", "parameters": parameters, "max_batch_size": 8}
+    (tmp_path / "model-settings.json").write_text(json.dumps(batched | {"max_batch_time": 0.2}))
+    server = serve(tmp_path)
+    bodies = [SPLIT, {"foo": 1}, {"dataframe_records": [ROW]}] * 4
+    with ThreadPoolExecutor(len(bodies)) as threads:
+        answers = list(threads.map(lambda body: post(server, "", body), bodies))
+    assert [answer.status_code for answer in answers] == [200, 400, 200] * 4
+    assert [len(answer.json().get("predictions", ())) for answer in answers] == [2, 0, 1] * 4
+
+
+def test_as_kserve_and_older_mlflow_start_it(serve: Any, mlflow_models: Any, tmp_path: Any) -> None:
+    environ = {
+        "MLSERVER_MODEL_IMPLEMENTATION": "mlserver_mlflow.MLflowRuntime",
+        "MLSERVER_MODEL_URI": str(mlflow_models / "sk_df"),
+        "MLSERVER_MODEL_NAME": "mlflow-model",
+    }
+    for root in (mlflow_models / "sk_df", tmp_path):
+        server = serve(root, environ=environ)
+        assert post(server, "mlflow-model", SPLIT).json() == {"predictions": [1, 0]}
 
 
 def test_which_model(mlflow_server: ServerProcess) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -87,6 +89,15 @@ def test_what_cannot_be_found(store: str) -> None:
         assert uri in problem
         assert told in problem
         assert store in problem or "no registered" in told or "stage" in told
+
+
+def test_a_server_that_finds_nothing_says_so(store: str) -> None:
+    command = ServerProcess(Path("models:/wine@nobody")).command
+    environment = {**os.environ, **environ(store)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode != 0
+    assert "models:/wine@nobody: " in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_folder_is_a_model(serve: Serve, mlflow_models: Path) -> None:

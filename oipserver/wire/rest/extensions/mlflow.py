@@ -21,10 +21,10 @@ from ....protocol.invocations_form import (
     CSV,
     JSON,
     PARQUET,
-    STATUS,
     Invocation,
     is_v2,
     read_invocations,
+    unpacked_reply,
     write_invocations,
 )
 from ....protocol.invocations_table import BAD_REQUEST, INVALID, InvocationsError
@@ -145,10 +145,8 @@ class Invocations:
         response = await self._plane.infer(self._handler.forwarded(invocation.request))
         if not invocation.raw:
             return Reply(200, JSON_HEADERS, [write_invocations(response, invocation)])
-        (written,) = response.outputs
-        told = written.parameters or {}
-        media_type = ((b"content-type", str(told["content_type"]).encode()),)
-        return Reply(int(told[STATUS]), media_type, [bytes(written.raw[4:])])  # one element, behind its length
+        status, media_type, written = unpacked_reply(response)
+        return Reply(status, ((b"content-type", media_type),), [written])
 
     def _only(self) -> str:
         """The model that is meant when none is named. Raises InvalidArgumentError where that cannot be known."""
