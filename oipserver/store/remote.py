@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -40,10 +40,10 @@ def pull(store: ModelStore, tag: Tag | str, uri: str) -> StoredModel:
     folder = _local_folder(uri)
     if folder is not None:
         source = ModelStore(folder).get(tag)
-        return _same_here(store, source.record) or store.adopt(lambda target: _copy(source.path, target))
+        return _adopted(store, source.record, lambda target: _copy(source.path, target))
     remote = _Remote(uri)
     record = remote.find(tag)
-    return _same_here(store, record) or store.adopt(lambda target: remote.fetch(record, target))
+    return _adopted(store, record, lambda target: remote.fetch(record, target))
 
 
 def _local_folder(uri: str) -> Path | None:
@@ -51,6 +51,19 @@ def _local_folder(uri: str) -> Path | None:
     if uri.lower().startswith("file:"):
         return Path(unquote(urlsplit(uri).path))
     return None if "://" in uri else Path(uri)
+
+
+def _adopted(store: ModelStore, record: Record, fill: Callable[[Path], Record]) -> StoredModel:
+    """The model of ``record`` in ``store``, filled in where it is not there. Raises AlreadyExistsError where that is
+    another one."""
+    if (found := _same_here(store, record)) is not None:
+        return found
+    try:
+        return store.adopt(fill)
+    except AlreadyExistsError:  # somebody else was quicker
+        if (found := _same_here(store, record)) is not None:
+            return found
+        raise
 
 
 def _same_here(store: ModelStore, record: Record) -> StoredModel | None:
@@ -69,9 +82,7 @@ def _check_same(found: Record, wanted: Record, where: str) -> None:
 
 
 def _push_to_folder(model: StoredModel, folder: Path) -> str:
-    there = ModelStore(folder)
-    found = _same_here(there, model.record) or there.adopt(lambda target: _copy(model.path, target))
-    return str(found.path)
+    return str(_adopted(ModelStore(folder), model.record, lambda target: _copy(model.path, target)).path)
 
 
 def _copy(source: Path, target: Path) -> Record:

@@ -10,27 +10,33 @@ from ..errors import InvalidArgumentError
 
 LATEST = "latest"
 
+_SEPARATOR = re.compile(r"[:@]")
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _EXPECTED = "expected letters, digits, '.', '_' and '-', at most 128 of them, with a letter or digit first"
 
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """``name:version`` of a stored model. ``version`` may be an alias or ``latest`` too; "" where none was given."""
+    """``name:version`` of a stored model. ``version`` may be an alias or ``latest`` too; "" where none was given.
+
+    Raises InvalidArgumentError for what cannot be either: both become names of folders.
+    """
 
     name: str
     version: str = ""
 
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        if self.version:
+            check_version(self.version)
+
     @classmethod
     def parse(cls, text: str) -> Tag:
         """From ``name``, ``name:version`` or ``name@alias``. Raises InvalidArgumentError saying what is wrong."""
-        name, separator, version = re.match(r"([^:@]*)([:@]?)(.*)", text, re.DOTALL).groups()  # type: ignore[union-attr]
-        if separator and not version:
-            raise InvalidArgumentError(f"'{text}' is no tag: there is nothing behind '{separator}'")
-        check_name(name)
-        if version:
-            check_version(version)
-        return cls(name, version)
+        name, *rest = _SEPARATOR.split(text, maxsplit=1)
+        if rest == [""]:
+            raise InvalidArgumentError(f"'{text}' is no tag: there is nothing behind '{text[-1]}'")
+        return cls(name, *rest)
 
     def __str__(self) -> str:
         return f"{self.name}:{self.version}" if self.version else self.name

@@ -177,6 +177,12 @@ def test_what_is_no_model(store: ModelStore, sklearn: Path, tmp_path: Path) -> N
     assert store.models() == []
 
 
+def test_a_model_of_no_run_has_nothing_to_take_along(store: ModelStore, sklearn: Path) -> None:
+    with pytest.raises(InvalidArgumentError, match="was not logged in a run"):
+        oipserver.mlflow.import_model("adder", sklearn, with_run=True, store=store)
+    assert store.models() == []
+
+
 def test_a_version_that_is_there_is_not_even_fetched(store: ModelStore, sklearn: Path) -> None:
     oipserver.mlflow.import_model("adder:1", sklearn, store=store)
     with pytest.raises(AlreadyExistsError, match="there is a 'adder:1' already"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,14 @@ def test_doing_it_again_does_nothing(here: ModelStore, there: ModelStore, uri: s
     model = add(here, "iris:1")
     assert push(model, uri) == push(model, uri)
     assert pull(there, "iris:1", uri).path == pull(there, "iris:1", uri).path
+
+
+def test_many_at_once_come_to_one(here: ModelStore, there: ModelStore, tmp_path: Path) -> None:
+    model, shared = add(here, "iris:1"), str(tmp_path / "shared")
+    with ThreadPoolExecutor(8) as threads:
+        assert len(set(threads.map(lambda _: push(model, shared), range(16)))) == 1
+        assert len({found.path for found in threads.map(lambda _: pull(there, "iris", shared), range(16))}) == 1
+    there.get("iris:1").verify()
 
 
 def test_another_model_of_the_same_tag(here: ModelStore, there: ModelStore, uri: str) -> None:
