@@ -60,3 +60,12 @@ def test_the_first_page_has_the_readmes_commands() -> None:
     text = (ROOT / "docs" / "index.md").read_text()
     for label in ("serve", "ask"):
         assert command(label, text) == command(label)
+
+
+def test_links_into_the_repository_are_their_text(site: Path) -> None:
+    outward = {page: re.findall(r"\]\((\.\./[^)]+)\)", (ROOT / "docs" / page).read_text()) for page in PAGES}
+    assert any(outward.values())
+    for page, links in outward.items():
+        assert all((ROOT / "docs" / link).exists() for link in links), page
+        text = (site / page.removesuffix(".md") / "index.html").read_text() if page != "index.md" else ""
+        assert not [link for link in links if f'href="{link}"' in text]
