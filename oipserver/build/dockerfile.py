@@ -90,8 +90,8 @@ def dockerfile(needs: Needs, options: Options) -> str:
 def _head(needs: Needs) -> list[str]:
     what = f"models: {', '.join(needs.models)}" if needs.models else f"models are mounted at {MODELS}"
     source = "this folder" if needs.is_server else f"{PACKAGE} {__version__}"
-    notes = [f"# Note: {note.replace(str(needs.folder), '.')}" for note in needs.notes]
-    return [f"{_MARK} dockerfile, which overwrites it; {source}; {what}.", *notes]
+    notes = [_line(f"# Note: {note.replace(str(needs.folder), '.')}") for note in needs.notes]
+    return [_line(f"{_MARK} dockerfile, which overwrites it; {source}; {what}."), *notes]
 
 
 def _base(image: str, packages: Iterable[str]) -> tuple[list[str], str]:
@@ -170,11 +170,22 @@ def _final(needs: Needs, options: Options, base: str) -> list[str]:
 
 
 def _labels(needs: Needs) -> str:
-    labels = {"title": PACKAGE if needs.is_server else needs.folder.name, "base.name": "${BASE_IMAGE}"}
+    labels = {"title": PACKAGE if needs.is_server else needs.folder.name}
     if needs.models:
         labels["description"] = f"Serves {', '.join(needs.models)}"
-    given = [f"org.opencontainers.image.{key}={json.dumps(value)}" for key, value in sorted(labels.items())]
-    return " \\\n    ".join([f'LABEL io.oipserver.version="{__version__}"', *given])
+    given = [f"org.opencontainers.image.{key}={_quoted(value)}" for key, value in sorted(labels.items())]
+    fixed = [f'LABEL io.oipserver.version="{__version__}"', 'org.opencontainers.image.base.name="${BASE_IMAGE}"']
+    return " \\\n    ".join([*fixed, *given])
+
+
+def _quoted(text: str) -> str:
+    """A text in the quotes of a Dockerfile, where a dollar would stand for a variable."""
+    return json.dumps(_line(text), ensure_ascii=False).replace("$", "\\$")
+
+
+def _line(text: str) -> str:
+    """A text on one line: no name that somebody gave a model can say anything to a builder."""
+    return " ".join(text.split())
 
 
 def _health(settings: Settings) -> str:

@@ -111,3 +111,13 @@ def test_notes_stand_at_the_head(tmp_path: Path) -> None:
     notes = [line for line in render(tmp_path).splitlines() if line.startswith("# Note: ")]
     assert any("cudatoolkit" in note for note in notes)
     assert all(str(tmp_path) not in note for note in notes)
+
+
+def test_names_say_nothing_to_a_builder(tmp_path: Path) -> None:
+    folder = tmp_path / "möbel $HOME"
+    folder.mkdir()
+    (folder / "model-settings.json").write_text(json.dumps({"name": 'a\nRUN "$(id)"', "implementation": "x.Y"}))
+    text = render(folder)
+    assert not [line for line in text.splitlines() if line.startswith('RUN "')]
+    assert r'image.title="möbel \$HOME"' in text
+    assert r'image.description="Serves a RUN \"\$(id)\""' in text
