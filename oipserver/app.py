@@ -131,7 +131,8 @@ class Server:
         self._tracing = Tracing(address, settings.server_name, version) if address else None
         data = self._data_plane(metadata, cache)
         data.offer_regions(RegionPlane(data, self._regions))
-        overlays = Overlays(lambda folder: models_below(settings, folder), settings.max_uploaded_bytes)
+        limits = settings.max_uploaded_bytes, settings.pull_uri_schemes
+        overlays = Overlays(lambda folder: models_below(settings, folder), *limits)
         mode, concurrency = settings.model_control_mode, settings.model_load_thread_count
         control = ControlPlane(self._registry, self._repository, mode, overlays, concurrency=concurrency)
         calls.connect(self._registry, data, control)

@@ -67,6 +67,16 @@ class MLflowRepository(ModelRepository):
         return mlflow_model(folder, self._name, self._environment, version), folder
 
 
+def fetch(uri: str, folder: Path) -> None:
+    """Put the model that ``uri`` means now into ``folder``, in a folder of its version. Raises InvalidArgumentError."""
+    mlflow = _import_mlflow()
+    version = _version(mlflow, uri)
+    found = _REGISTERED.fullmatch(uri)
+    exact = f"models:/{found[1]}/{version}" if found and version else uri
+    _download(mlflow, exact, folder / (version or "1"))
+    _log.info("downloaded %s%s", uri, f", version {version}" if version else "")
+
+
 def _name_of(uri: str) -> str:
     """What the model of ``uri`` is called: as it is registered, else by the last part that says something."""
     if found := _REGISTERED.fullmatch(uri):

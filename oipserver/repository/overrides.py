@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
@@ -15,6 +15,7 @@ from ..configuration import to_message
 from ..errors import InternalError, InvalidArgumentError, ResourceExhaustedError, UnsupportedError
 from ..settings import ModelSettings
 from ..settings.model_file import MODEL_SETTINGS_FILE
+from .mlflow_uri import fetch
 from .repository import ModelRepository, Scan
 from .triton_layout import CONFIGURATION_FILE
 
@@ -22,15 +23,24 @@ from .triton_layout import CONFIGURATION_FILE
 @dataclass(frozen=True, slots=True)
 class Overrides:
     """What a load request brings along: ``config``, the JSON text of a configuration in Triton's form, and ``files``,
-    contents by their path in the model's folder, which take the place of all that is there."""
+    contents by their path in the model's folder, which take the place of all that is there, and so does what MLflow has
+    at ``uri``."""
 
     config: str | None = None
     files: Mapping[str, bytes] = field(default_factory=dict)
+    uri: str | None = None
+
+    @property
+    def replaces(self) -> bool:
+        """Whether nothing that the repository has of the model counts."""
+        return bool(self.files) or self.uri is not None
 
     @property
     def describes(self) -> bool:
         """Whether the files alone say what model they are."""
-        return any(path.rpartition("/")[2] in (MODEL_SETTINGS_FILE, CONFIGURATION_FILE) for path in self.files)
+        return self.uri is not None or any(
+            path.rpartition("/")[2] in (MODEL_SETTINGS_FILE, CONFIGURATION_FILE) for path in self.files
+        )
 
 
 @dataclass(slots=True)
@@ -46,12 +56,15 @@ class Overlays:
     """The folders of overridden models, below one that only this user can enter and that goes with the process.
 
     ``repository`` makes the repository that reads such a folder; at most ``max_bytes`` of uploaded files are kept at a
-    time, 0 meaning that none may be uploaded.
+    time, 0 meaning that none may be uploaded. ``schemes`` are those of the URIs that clients may name instead.
     """
 
-    def __init__(self, repository: Callable[[Path], ModelRepository], max_bytes: int) -> None:
+    def __init__(
+        self, repository: Callable[[Path], ModelRepository], max_bytes: int, schemes: Collection[str] = ()
+    ) -> None:
         self._repository = repository
         self._max_bytes = max_bytes
+        self._schemes = schemes
         self._kept_bytes = 0
         self._home: TemporaryDirectory[str] | None = None
 
@@ -65,6 +78,8 @@ class Overlays:
             raise InvalidArgumentError(f"{name!r} is no name that a folder can have")
         size = sum(map(len, overrides.files.values()))
         self._require_room(size)
+        if overrides.uri is not None:
+            self._require_allowed(overrides.uri)
         overlay = Overlay(self._new_folder(), [], size)
         self._kept_bytes += size
         try:
@@ -73,7 +88,7 @@ class Overlays:
             if problems := scan.problems:
                 raise InvalidArgumentError("; ".join(problems))
             overlay.models = scan.of(name)
-            if overrides.files:
+            if overrides.replaces:
                 _check_paths(overlay)
         except BaseException as error:
             await self.remove(overlay)
@@ -104,6 +119,16 @@ class Overlays:
         except OSError as error:
             raise InternalError(f"there is no place for a model's files: {error.strerror}") from error
 
+    def _require_allowed(self, uri: str) -> None:
+        scheme = uri.partition(":")[0].lower() if ":" in uri else ""
+        if scheme not in self._schemes:
+            allowed = (
+                f"its pull_uri_schemes are {', '.join(self._schemes)}"
+                if self._schemes
+                else "it has no pull_uri_schemes"
+            )
+            raise UnsupportedError(f"this server fetches no models from URIs of scheme '{scheme}': {allowed}")
+
     def _require_room(self, size: int) -> None:
         if size and not self._max_bytes:
             raise UnsupportedError("this server takes no uploaded model files: its max_uploaded_bytes is 0")
@@ -129,12 +154,16 @@ def _write(folder: Path, overrides: Overrides, base: Scan, name: str) -> None:
         target = folder / check_file(path)
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         target.write_bytes(content)
+    if overrides.uri is not None:
+        if overrides.files:
+            raise InvalidArgumentError("'uri' and files are both the whole model: expected one of them")
+        fetch(overrides.uri, folder)
     if overrides.config is None:
         return
-    if overrides.files:
+    if overrides.replaces:
         if overrides.describes:
             raise InvalidArgumentError(
-                f"'config' and a {MODEL_SETTINGS_FILE} or {CONFIGURATION_FILE} describe it twice"
+                f"'config' and a {MODEL_SETTINGS_FILE}, a {CONFIGURATION_FILE} or 'uri' describe it twice"
             )
         _write_config(folder, overrides.config)
     elif (source := _triton_folder(base, name)) is not None:

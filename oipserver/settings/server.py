@@ -161,6 +161,10 @@ class Settings(SettingsModel):
     max_uploaded_bytes: int = Field(
         4 << 30, ge=0, description="Most bytes of model files that clients may upload, all models together; 0: none."
     )
+    pull_uri_schemes: list[str] = Field(
+        default_factory=list,
+        description="Schemes of URIs (models, runs) that clients may have MLflow models fetched from; none: refused.",
+    )
     model_load_thread_count: int = Field(4, gt=0, description="Most loads at a time at start and in mode poll.")
     model_load_retry_count: int = Field(0, ge=0, description="Times that a load that failed is tried again at once.")
     model_load_timeout: float = Field(600.0, gt=0, description="Seconds a model may take to load in a worker.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ from ...settings.deployments import DeploymentVariables
 from .artifact import Artifact, fetched
 from .asking import Asking
 from .bundle import NOTES_PARAMETER, Bundle
-from .failures import exists, missing, not_offered, wrong
-from .flavors import make_bundle
+from .failures import exists, missing, wrong
+from .flavors import PYFUNC, make_bundle
 from .locks import alone
 from .options import Options, read_options
 from .server import connect
@@ -43,6 +43,13 @@ class Deployments:
             repository = self._repository(options)
             if self._taken(name, repository, pushed=repository is None):
                 raise exists(name)
+            if options.transfer == "pull":
+                try:
+                    return self._pulled(name, uri, flavor, options)
+                except BaseException:
+                    with suppress(MlflowException):
+                        self._server.unload(name, options.timeout)
+                    raise
             with fetched(uri) as artifact:
                 version = options.version or artifact.origin.version or "1"
                 bundle = self._bundle(artifact, name, version, flavor, options, config)
@@ -69,6 +76,8 @@ class Deployments:
                 raise missing(name, self._target.url)
             if not uri:
                 raise wrong(f"deployment '{name}' does not tell its model's URI: say it with -m")
+            if options.transfer == "pull":
+                return self._pulled(name, uri, flavor, options)
             with fetched(uri) as artifact:
                 version = options.version or artifact.origin.version or self._next_version(name)
                 bundle = self._bundle(artifact, name, version, flavor, options, config)
@@ -128,15 +137,23 @@ class Deployments:
     def _repository(self, options: Options) -> SharedRepository | None:
         """The folder to place models in; None where they are sent."""
         told = options.repository or self._variables.repository
-        if options.transfer == "pull":
-            raise not_offered("-C transfer=pull: servers do not fetch models by themselves; push, copy and link do")
-        if options.transfer == "push" or (options.transfer == "auto" and not told):
+        if options.transfer in ("push", "pull") or (options.transfer == "auto" and not told):
             return None
         if not told:
             raise wrong(f"-C transfer={options.transfer} needs the shared folder: -C repository=... or $OIP_MODEL_REPO")
         repository = SharedRepository(Path(told))
         repository.require()
         return repository
+
+    def _pulled(self, name: str, uri: str, flavor: str | None, options: Options) -> dict[str, Any]:
+        """Have the server fetch the model with its own MLflow, which settles flavor and settings too."""
+        if flavor not in (None, "", PYFUNC) or options.model or options.version:
+            raise wrong("-C transfer=pull leaves flavor, version and settings to the server: expected none of them")
+        self._uploads.pull(name, uri, options.timeout)
+        return self._served(name, PYFUNC, ",".join(self._versions(name)), {"mlflow_model_uri": uri})
+
+    def _versions(self, name: str) -> list[str]:
+        return [row.get("version", "") for row in self._server.index() if row["name"] == name]
 
     def _shared(self) -> SharedRepository | None:
         return SharedRepository(Path(self._variables.repository)) if self._variables.repository else None
@@ -179,20 +196,23 @@ class Deployments:
         return str(max(numbers, default=0) + 1)
 
     def _told(self, bundle: Bundle) -> dict[str, Any]:
-        platform = ""
+        return self._served(bundle.name, bundle.flavor, bundle.version, bundle.notes)
+
+    def _served(self, name: str, flavor: str, version: str, notes: Mapping[str, str]) -> dict[str, Any]:
+        """What is told of a deployment that was just made."""
         try:
-            platform = str(self._server.metadata(bundle.name).get("platform", ""))
+            platform = str(self._server.metadata(name).get("platform", ""))
         except MlflowException as error:  # deployed it is, whatever it says of itself
             platform = f"unknown: {error.message}"
         return {
-            "name": bundle.name,
-            "flavor": bundle.flavor,
-            "version": bundle.version,
+            "name": name,
+            "flavor": flavor,
+            "version": version,
             "state": "READY",
-            "model_uri": bundle.notes.get("mlflow_model_uri", ""),
-            "resolved_uri": bundle.notes.get("resolved_uri", ""),
+            "model_uri": notes.get("mlflow_model_uri", ""),
+            "resolved_uri": notes.get("resolved_uri", ""),
             "platform": platform,
-            "url": f"{self._target.url}/v2/models/{bundle.name}",
+            "url": f"{self._target.url}/v2/models/{name}",
         }
 
     def _row(self, name: str, rows: list[dict[str, str]], repository: SharedRepository | None) -> dict[str, Any]:

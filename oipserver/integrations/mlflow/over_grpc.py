@@ -43,6 +43,12 @@ class GrpcUploads(Uploads):
         with self._call("RepositoryModelLoad", message, pb.RepositoryModelLoadResponse, timeout):
             progress.add(sum(len(each.bytes_param) for each in message.parameters.values()))
 
+    def pull(self, name: str, uri: str, timeout: float) -> None:
+        message = pb.RepositoryModelLoadRequest(model_name=name)
+        message.parameters["uri"].string_param = uri
+        with self._call("RepositoryModelLoad", message, pb.RepositoryModelLoadResponse, timeout):
+            pass
+
     def infer(self, request: InferRequest, timeout: float) -> InferResponse:
         with self._call("ModelInfer", write_question(request), pb.ModelInferResponse, timeout) as answer, as_mlflow():
             return read_answer(answer)

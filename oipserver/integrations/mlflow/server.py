@@ -37,6 +37,10 @@ class Uploads(ABC):
         """Have ``name`` loaded: from the repository, or with ``config`` and ``files`` in its place."""
 
     @abstractmethod
+    def pull(self, name: str, uri: str, timeout: float) -> None:
+        """Have the server itself fetch what MLflow has at ``uri``, and load it as ``name``."""
+
+    @abstractmethod
     def infer(self, request: InferRequest, timeout: float) -> InferResponse:
         """The answer to ``request``."""
 
@@ -76,6 +80,10 @@ class RestServer(Uploads):
         body = UploadBody(config, files, progress.add)
         path = f"/v2/repository/models/{quote(name, safe='')}/load"
         self._answer("POST", path, body, {**_JSON, "content-length": str(body.size)}, timeout)
+
+    def pull(self, name: str, uri: str, timeout: float) -> None:
+        body = json.dumps({"parameters": {"uri": uri}}).encode()
+        self._answer("POST", f"/v2/repository/models/{quote(name, safe='')}/load", body, _JSON, timeout)
 
     def unload(self, name: str, timeout: float) -> None:
         """Have ``name`` go, with what was loaded for it alone; it is no mistake that it was not there."""

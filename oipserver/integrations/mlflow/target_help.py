@@ -13,8 +13,10 @@ Targets
   $OIP_TOKEN is sent as bearer token.
 
 -C KEY=VALUE (values may be JSON)
-  transfer=auto|push|copy|link  push sends the files with the load request; copy and link place them in a folder that
-                                the server sees too. auto: copy where a repository is named, else push
+  transfer=auto|push|copy|link|pull
+                                push sends the files with the load request; copy and link place them in a folder that
+                                the server sees too; pull has the server fetch them, if it allows that. auto: copy where
+                                a repository is named, else push
   repository=FOLDER             that folder; default: $OIP_MODEL_REPO
   version=N                     number of the version; default: that of the registry, else 1
   timeout=SECONDS               until the model must be ready [600]

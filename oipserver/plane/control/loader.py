@@ -213,7 +213,7 @@ class Loader:
             return Origin(mark, models, implied)
         if overrides.config is None and not overrides.describes:
             raise CannotPollError(name, "files are overridden without 'config' to say what they are")
-        if not overrides.files and name not in scan.names():
+        if not overrides.replaces and name not in scan.names():
             raise UnknownModelError(name)
         try:
             overlay = await self._overlays.make(name, overrides, scan)
@@ -226,7 +226,7 @@ class Loader:
         if not overlay.models:
             await self._overlays.remove(overlay)
             raise CannotPollError(name, "no version is available")
-        return Origin(mark, overlay.models, implied, overlay, overrides.config, bool(overrides.files))
+        return Origin(mark, overlay.models, implied, overlay, overrides.config, overrides.replaces)
 
     async def _look(self, name: str) -> Scan:
         try:
@@ -242,7 +242,7 @@ class Loader:
 
 def _same(before: Origin, overrides: Overrides | None) -> bool:
     """Whether ``overrides`` ask for what ``before`` already is, as far as a client has a say in it."""
-    if before.uploaded or (overrides is not None and overrides.files):
+    if before.uploaded or (overrides is not None and overrides.replaces):
         return False
     return before.config == (overrides.config if overrides is not None else None)
 

@@ -37,7 +37,7 @@ ONES = np.ones((1, 64), np.float32)
         ("models:/matrix/1", None, {"max_batch_sise": "3"}, "INVALID_PARAMETER_VALUE", "'max_batch_size'"),
         ("models:/matrix/1", None, {"timeout": "soon"}, "INVALID_PARAMETER_VALUE", "seconds above 0"),
         ("models:/matrix/1", None, {"transfer": "copy"}, "INVALID_PARAMETER_VALUE", "OIP_MODEL_REPO"),
-        ("models:/matrix/1", None, {"transfer": "pull"}, "NOT_IMPLEMENTED", "push, copy and link"),
+        ("models:/matrix/1", None, {"transfer": "pull"}, "NOT_IMPLEMENTED", "it has no pull_uri_schemes"),
         ("models:/pickle/1", None, {"trust": "false"}, "INVALID_PARAMETER_VALUE", "-C trust=true"),
     ],
 )

@@ -71,18 +71,18 @@ class RepositoryCalls(CallGroup):
 
 def _overrides(parameters: Mapping[str, pb.ModelRepositoryParameter]) -> Overrides | None:
     """What a load request overrides; None where nothing. Raises InvalidArgumentError."""
-    config: str | None = None
+    texts: dict[str, str] = {}
     files: dict[str, bytes] = {}
     for key, parameter in parameters.items():
-        if key == "config":
+        if key in ("config", "uri"):
             _require(key, parameter, "string_param")
-            config = parameter.string_param
+            texts[key] = parameter.string_param
         elif key.startswith("file:"):
             _require(key, parameter, "bytes_param")
             files[check_file(key.removeprefix("file:"))] = parameter.bytes_param
         else:
             raise InvalidArgumentError(f"unrecognized load parameter '{key}'.")
-    return Overrides(config, files) if parameters else None
+    return Overrides(texts.get("config"), files, texts.get("uri")) if parameters else None
 
 
 def _require(key: str, parameter: pb.ModelRepositoryParameter, kind: str) -> None:

@@ -91,16 +91,15 @@ def _overrides(body: bytes) -> Overrides | None:
     parameters = _parameters(document)
     files: dict[str, bytes] = {}
     for key, value in parameters.items():
-        if key == "config":
+        if key in ("config", "uri"):
             if not isinstance(value, str):
-                raise InvalidArgumentError(
-                    "attempt to access JSON non-string as string: 'config' is the text of a model configuration"
-                )
+                what = "the text of a model configuration" if key == "config" else "where MLflow has a model"
+                raise InvalidArgumentError(f"attempt to access JSON non-string as string: '{key}' is {what}")
         elif key.startswith("file:"):
             files[check_file(key.removeprefix("file:"))] = _content(key, value)
         else:
             raise InvalidArgumentError(f"unrecognized load parameter '{key}'.")
-    return Overrides(parameters.get("config"), files) if parameters else None
+    return Overrides(parameters.get("config"), files, parameters.get("uri")) if parameters else None
 
 
 def _content(key: str, value: object) -> bytes:
