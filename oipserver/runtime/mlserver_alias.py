@@ -70,13 +70,18 @@ def announce() -> None:
         )
 
 
+def _stands_in_for(name: str) -> bool:
+    package = name.partition(".")[0]
+    return package == _NAME or (name in _RUNTIMES and PathFinder.find_spec(package) is None)
+
+
 class _Finder(MetaPathFinder):
-    """Answers for ``mlserver`` and all below it, and for runtimes' packages."""
+    """Answers for ``mlserver`` and all below it, and for runtimes' packages that are not installed."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname.partition(".")[0] != _NAME and fullname not in _RUNTIMES:
+        if not _stands_in_for(fullname):
             return None
         ours = target_of(fullname)
         if importlib.util.find_spec(ours) is None:

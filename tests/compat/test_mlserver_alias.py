@@ -39,6 +39,7 @@ SURFACE = {
     "mlserver.batching.requests": "BatchedRequests",
     "mlserver.rest.responses": "Response",
     "mlserver.cache": "ResponseCache LocalCache",
+    "mlserver.cloudevents": "CloudEventsMiddleware CloudEventsTypes CLOUDEVENTS_HEADER_ID CLOUDEVENTS_HEADER_TYPE",
     "mlserver.context": "model_context model_name_var model_version_var",
     "mlserver.metrics": "register log",
     "mlserver.raw": "pack unpack inject_raw extract_raw",
@@ -197,6 +198,21 @@ def test_the_real_package_is_left_alone(tmp_path: Path) -> None:
     write_package(tmp_path)
     code = "import oipserver.compat\nprint(oipserver.compat.install())\nimport mlserver\nprint(mlserver.__file__)"
     assert python(code, path=tmp_path).split() == ["False", str(tmp_path / "mlserver" / "__init__.py")]
+
+
+def test_a_runtime_that_is_installed_is_left_alone_too(tmp_path: Path) -> None:
+    code = (
+        "import oipserver.compat\noipserver.compat.install()\n"
+        "from mlserver_mlflow import MLflowRuntime\nfrom mlserver_mlflow.runtime import MLflowRuntime as Same\n"
+        "print(MLflowRuntime.__module__, Same is MLflowRuntime)"
+    )
+    assert python(code, path=tmp_path).split() == ["oipserver_mlflow.model", "True"]
+    (tmp_path / "mlserver_mlflow").mkdir()
+    (tmp_path / "mlserver_mlflow" / "__init__.py").write_text("from .runtime import MLflowRuntime\n")
+    (tmp_path / "mlserver_mlflow" / "runtime.py").write_text(
+        "from mlserver import MLModel\nclass MLflowRuntime(MLModel):\n    pass\n"
+    )
+    assert python(code, path=tmp_path).split() == ["mlserver_mlflow.runtime", "True"]
 
 
 def test_a_folder_of_that_name_is_no_package(tmp_path: Path) -> None:
