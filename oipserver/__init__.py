@@ -45,10 +45,10 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name in _EXPORTS:
         return getattr(import_module(_EXPORTS[name], __name__), name)
-    if name in {"types", "codecs", "mlflow"}:
+    if name in {"types", "codecs", "mlflow", "sklearn"}:
         return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, "codecs", "mlflow", "types"])
+    return sorted([*__all__, "codecs", "mlflow", "sklearn", "types"])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .archive import export_model, import_model
-from .mlflow_models import MLFLOW_MODEL_FOLDER, ImportOptions, batching_of, import_mlflow_model
+from .given import batching_of
+from .mlflow_models import MLFLOW_MODEL_FOLDER, ImportOptions, import_mlflow_model
 from .remote import pull, push
 from .store import Draft, ModelStore
 from .stored import StoredModel

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from ..errors import InvalidArgumentError
 from ..repository.mlmodel import MLMODEL_FILE, read_mlmodel
-from ..settings import ModelSettings
 from ..tensor import DATATYPES
 from .flavors import serving
+from .given import checked_labels, checked_settings, plain_json
 from .mlflow_source import RunData, fetch_model, fetch_run
 from .store import Draft, ModelStore
 from .stored import StoredModel
@@ -22,9 +19,6 @@ from .tags import Tag
 
 #: The folder with the ``MLmodel`` in that of a stored model.
 MLFLOW_MODEL_FOLDER = "mlflow_model"
-
-#: Rows of a batch for a model that is to be batched, where nobody says.
-DEFAULT_BATCH = 100
 
 
 @dataclass(slots=True)
@@ -47,8 +41,8 @@ class ImportOptions:
 def import_mlflow_model(store: ModelStore, tag: Tag | str, uri: str, options: ImportOptions) -> StoredModel:
     """A new version of ``tag`` in ``store``, from the MLflow model at ``uri``: a local folder, or ``runs:/``,
     ``models:/``, ``s3://`` and whatever else MLflow resolves. Raises OIPError; nothing is left in the store then."""
-    labels, metadata = _checked_labels(options.labels), _plain(options.metadata)
-    settings = _checked_settings(options.settings)
+    labels, metadata = checked_labels(options.labels), plain_json(options.metadata)
+    settings = checked_settings(options.settings)
 
     def fill(folder: Path) -> Draft:
         model = folder / MLFLOW_MODEL_FOLDER
@@ -69,26 +63,6 @@ def import_mlflow_model(store: ModelStore, tag: Tag | str, uri: str, options: Im
         )
 
     return store.add(tag, fill)
-
-
-def batching_of(signatures: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What ``{"predict": {"batchable": True}}`` comes to as settings of a model.
-
-    Raises InvalidArgumentError for another method than ``predict``, and for batches along another axis than the first.
-    """
-    settings: dict[str, Any] = {}
-    for method, signature in (signatures or {}).items():
-        if method != "predict" or not isinstance(signature, Mapping):
-            raise InvalidArgumentError(
-                f"signatures: expected 'predict' alone, with an object such as {{'batchable': True}}; got {method!r}: "
-                f"{signature!r}"
-            )
-        if signature.get("batch_dim", 0) not in (0, (0, 0), [0, 0]):
-            raise InvalidArgumentError(
-                f"signatures: predict: batches form along the first axis, got batch_dim {signature['batch_dim']!r}"
-            )
-        settings = {"max_batch_size": DEFAULT_BATCH if signature.get("batchable") else 0}
-    return settings
 
 
 def _document(folder: Path) -> dict[str, Any]:
@@ -135,43 +109,5 @@ def _declared(element: Mapping[str, Any], default: str) -> dict[str, Any]:
     return {"name": str(element.get("name") or default), "datatype": datatype, "shape": list(shape)}
 
 
-def _checked_labels(labels: Mapping[str, str]) -> dict[str, str]:
-    for key, value in labels.items():
-        if not all(isinstance(text, str) for text in (key, value)):
-            raise InvalidArgumentError(f"labels: expected text by text, got {key!r}: {value!r}")
-    return dict(labels)
-
-
-def _checked_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Raises InvalidArgumentError for keys that mean nothing, and for values that cannot be."""
-    for key in settings:
-        if key not in ModelSettings.model_fields or key in ("name", "implementation", "model_folder"):
-            raise InvalidArgumentError(
-                f"'{key}' cannot be set when a model is imported: expected a key of its settings"
-            )
-    try:
-        ModelSettings.model_validate(dict(settings))
-    except ValidationError as error:
-        problem = error.errors(include_url=False, include_input=False)[0]
-        raise InvalidArgumentError(f"settings: {'.'.join(map(str, problem['loc']))}: {problem['msg']}") from None
-    return dict(settings)
-
-
 def _run_metadata(run: RunData) -> dict[str, Any]:
-    return _plain(run.metadata())
-
-
-def _plain(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """``metadata`` as JSON has it; numbers of numpy become plain ones."""
-
-    def number(value: Any) -> Any:
-        if hasattr(value, "tolist"):
-            return value.tolist()
-        raise TypeError(f"a {type(value).__name__} cannot be kept")
-
-    try:
-        plain = json.loads(json.dumps(dict(metadata), default=number))
-    except (TypeError, ValueError) as error:
-        raise InvalidArgumentError(f"metadata: expected what JSON has: {error}") from None
-    assert isinstance(plain, dict)
-    return plain
+    return plain_json(run.metadata())

@@ -34,6 +34,7 @@ ORDER = [
     "app",
     "store",
     "mlflow",
+    "sklearn",
     "integrations",
     "compat",
     "build",

@@ -273,6 +273,15 @@ def test_the_requirements_by_a_variable(workplace: Path) -> None:
     assert "dependencies:" in printed
 
 
+def test_without_mlflow_in_between() -> None:
+    """The tutorial's advice for speed: load what MLflow has, and store that by its framework."""
+    with mlflow.start_run():
+        model_uri = mlflow.sklearn.log_model(regression(), name="model", pip_requirements=QUICK).model_uri
+    loaded_model = mlflow.sklearn.load_model(model_uri)
+    oipserver.sklearn.save_model("iris_clf", loaded_model)
+    assert predicted("iris_clf") == pytest.approx(Y)
+
+
 def test_a_service_whose_inputs_are_enforced(serve: Callable[..., ServerProcess], workplace: Path) -> None:
     """What the tutorial builds a service for: shape and type of its input, checked."""
     example = np.zeros((1, 2), np.float64)
