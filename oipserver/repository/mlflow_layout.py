@@ -10,7 +10,7 @@ from ..errors import InvalidArgumentError
 from ..settings import Environment, ModelSettings
 from ..settings.model_file import make_model_settings
 from .layout import Findings, Folder, Layout, Problem
-from .mlmodel import MLMODEL_FILE, MLmodel, read_mlmodel
+from .mlmodel import MLMODEL_FILE, MLmodel, read_mlmodel, registered_as
 
 # Folders that MLflow itself names, which say nothing of what the model is called.
 _ANONYMOUS = frozenset({"artifacts", "model"})
@@ -19,7 +19,7 @@ _EXECUTION_MODES = {"sequential": "ORT_SEQUENTIAL", "parallel": "ORT_PARALLEL"}
 
 class MLflowLayout(Layout):
     """A folder with ``MLmodel`` is a model of the folder's name, and of its parent's where the folder's is a number,
-    which then is the version, or one of MLflow's own names (``artifacts``).
+    which then is the version, or one of MLflow's own names (``artifacts``). What a registry named it counts first.
 
     ONNX models whose signature has tensors go to the ONNX runtime itself, all others to that of MLflow.
     """
@@ -36,6 +36,8 @@ class MLflowLayout(Layout):
         path = folder.path / MLMODEL_FILE
         name, version = _name_of(folder.path)
         try:
+            registered = registered_as(folder.path)
+            name, version = registered if registered[0] and not version else (name, version)
             findings.models.append((mlflow_model(folder.path, name, environment, version), path))
         except InvalidArgumentError as error:
             findings.problems.append(Problem(frozenset({name}), f"{folder.path}: {error.message}"))

@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import InvalidArgumentError
 
 MLMODEL_FILE = "MLmodel"
+REGISTERED_FILE = "registered_model_meta"
 PYFUNC = "python_function"
 
 #: One input, output or parameter of a signature, as MLflow writes it: name, type and whatever else.
@@ -48,18 +49,7 @@ class MLmodel:
 def read_mlmodel(folder: Path) -> MLmodel:
     """The description in ``folder``. Raises InvalidArgumentError saying what is wrong with it, or what is missing."""
     path = folder / MLMODEL_FILE
-    try:
-        import yaml
-    except ImportError:
-        raise InvalidArgumentError(
-            f'cannot read {path} without PyYAML, which MLflow brings: pip install "oipserver[mlflow]"'
-        ) from None
-    try:
-        document = yaml.load(path.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except OSError as error:
-        raise InvalidArgumentError(f"cannot read {path}: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        raise InvalidArgumentError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    document = _yaml(path)
     if not isinstance(document, dict) or not isinstance(document.get("flavors"), dict):
         raise InvalidArgumentError(f"{path} describes no model: expected a mapping with 'flavors'")
     signature = document.get("signature") or {}
@@ -74,6 +64,33 @@ def read_mlmodel(folder: Path) -> MLmodel:
         bool(document.get("is_signature_from_type_hint")),
         example.get("serving_input_path") or None,
     )
+
+
+def registered_as(folder: Path) -> tuple[str, str]:
+    """Name and version under which the model in ``folder`` was registered; "" where that is not told there.
+
+    Raises InvalidArgumentError where it cannot be read.
+    """
+    path = folder / REGISTERED_FILE
+    document = _yaml(path) if path.is_file() else None
+    if not isinstance(document, dict):
+        return "", ""
+    return str(document.get("model_name") or ""), str(document.get("model_version") or "")
+
+
+def _yaml(path: Path) -> Any:
+    try:
+        import yaml
+    except ImportError:
+        raise InvalidArgumentError(
+            f'cannot read {path} without PyYAML, which MLflow brings: pip install "oipserver[mlflow]"'
+        ) from None
+    try:
+        return yaml.load(path.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except OSError as error:
+        raise InvalidArgumentError(f"cannot read {path}: {error.strerror}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise InvalidArgumentError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
 
 
 def _elements(signature: Mapping[str, Any], key: str, path: Path) -> tuple[Element, ...] | None:

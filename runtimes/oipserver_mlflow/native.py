@@ -121,10 +121,19 @@ def _estimator(options: Mapping[str, Any], pyfunc: Mapping[str, Any], folder: Pa
         pickles = import_framework("cloudpickle" if form == "cloudpickle" else "pickle", "cloudpickle", model)
         with path.open("rb") as file:
             estimator = pickles.load(file)
+    _limit_threads(estimator)
     function = str(pyfunc.get("predict_fn", "predict"))
     if not callable(getattr(estimator, function, None)):
         raise ModelLoadError(f"model '{model}': a {type(estimator).__name__} has no method '{function}'")
     return NativeModel(getattr(estimator, function), arrays=_is_plain(estimator))
+
+
+def _limit_threads(estimator: Any) -> None:
+    """Give estimators that were saved with several jobs (often -1, all cores) this model's share of the cores."""
+    if hasattr(estimator, "get_params"):
+        known = estimator.get_params(deep=True)
+        several = [name for name in known if name.rpartition("__")[2] == "n_jobs" and known[name] not in (None, 1)]
+        estimator.set_params(**dict.fromkeys(several, thread_share()))
 
 
 def _is_plain(estimator: Any) -> bool:

@@ -140,6 +140,15 @@ def test_models_that_know_nothing_of_mlflow(mlflow_server: ServerProcess) -> Non
     assert "unexpected shape for input 'x0'" in narrow.json()["message"]
 
 
+def test_behind_a_query_and_a_prefix(serve: Any, mlflow_models: Any) -> None:
+    server = serve(mlflow_models / "onnx_external", "--root-path", "/pre")
+    body = {"inputs": [[1.0, 2.0, 3.0, 4.0]]}
+    wanted = httpx.post(server.url("/invocations"), json=body).json()
+    assert wanted["predictions"]["y"]
+    for path in ("/pre/invocations", "/invocations?a=b", "/pre/models/onnx_external/invocations"):
+        assert httpx.post(server.url(path), json=body).json() == wanted
+
+
 def test_a_request_of_v2_is_answered_as_one(target: Any) -> None:
     columns = [{"name": name, "datatype": "FP64", "shape": [1], "data": [1.0]} for name in "abcd"]
     assert post(*target, {"inputs": columns}).json()["outputs"][0]["data"] == [1]
@@ -173,6 +182,9 @@ def test_which_model(mlflow_server: ServerProcess) -> None:
     assert response.status_code == 400
     assert "sk_df" in response.json()["message"]
     unknown = post(mlflow_server, "nobody", SPLIT)
+    counted = httpx.get(f"http://{mlflow_server.metrics}/metrics").text
+    assert 'path="/models/{model_name}/invocations"' in counted
+    assert "/models/nobody" not in counted
     assert (unknown.status_code, unknown.json()["error_code"]) == (404, "RESOURCE_DOES_NOT_EXIST")
 
 
