@@ -10,12 +10,17 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tests.support.server_process import ServerProcess
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
+
+# A machine that is busy makes an example slow, not wrong.
+hypothesis.settings.register_profile("oipserver", deadline=None)
+hypothesis.settings.load_profile("oipserver")
 
 
 @pytest.fixture
