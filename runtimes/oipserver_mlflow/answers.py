@@ -64,7 +64,7 @@ class Answers:
             wide = array.dtype.itemsize > 8
             return Tensor.from_array(name, array.astype(np.float64) if wide else array)
         if array.dtype.kind == "M":
-            texts = np.datetime_as_string(array).astype(object)
+            texts = np.char.encode(np.datetime_as_string(array)).astype(object)
             return Tensor.from_array(name, texts, "BYTES", dict(_INSTANTS))
         if array.dtype.kind in "USO":
             return self._texts(name, array.astype(object))
@@ -77,11 +77,12 @@ class Answers:
         plain = all(isinstance(element, (str, bytes)) for element in elements)
         texts = np.empty(len(elements), dtype=object)
         try:
-            texts[:] = elements if plain else [json.dumps(element, default=_plain) for element in elements]
+            written = elements if plain else [json.dumps(element, default=_plain) for element in elements]
         except (TypeError, ValueError) as error:
             raise InternalError(
                 f"model '{self._model}' answered with something in '{name}' that JSON cannot write: {error}"
             ) from None
+        texts[:] = [element.encode() if isinstance(element, str) else element for element in written]
         text = plain and not any(isinstance(element, bytes) for element in elements)
         parameters: Parameters | None = dict(_TEXT) if text else None if plain else dict(_JSON)
         return Tensor.from_array(name, texts.reshape(array.shape), "BYTES", parameters)
