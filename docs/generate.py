@@ -87,6 +87,17 @@ def migration_page() -> str:
     return text.replace("{settings}", "\n".join(settings)).replace("{differences}", "\n".join(differences))
 
 
+def triton_differences_page() -> str:
+    """docs/triton-differences.md: the words around it here, its table from the test's allow-list."""
+    listed = json.loads((FOLDER.parent / "tests" / "differential_triton" / "differences.json").read_text())
+    differences = [
+        f"| {_cell(row['triton'])} | {_cell(row['oipserver'])} | {_cell(row['reason'])} |"
+        for row in listed["differences"]
+    ]
+    text = (FOLDER / "templates" / "triton-differences.md").read_text()
+    return text.replace("{differences}", "\n".join(differences))
+
+
 def _families(collector: Collector) -> Iterable[str]:
     """One row for each metric that a collector declares, by the names its samples have."""
     for family in collector.describe():
@@ -112,7 +123,12 @@ def metrics_page() -> str:
     return words.replace("{tables}", "\n\n".join(tables))
 
 
-PAGES = {"metrics.md": metrics_page, "settings.md": settings_page, "migrating-from-mlserver.md": migration_page}
+PAGES = {
+    "metrics.md": metrics_page,
+    "settings.md": settings_page,
+    "migrating-from-mlserver.md": migration_page,
+    "triton-differences.md": triton_differences_page,
+}
 
 
 def main(arguments: list[str]) -> int:

@@ -23,6 +23,7 @@ def configured(policy: BatchPolicy, configuration: Mapping[str, Any]) -> BatchPo
     """
     told = "max_batch_size" in configuration
     size = max(1, integer(configuration, "max_batch_size")) if told else policy.max_batch_size
+    policy = replace(policy, batchless=told and not integer(configuration, "max_batch_size"))
     sequences, dynamic = configuration.get("sequence_batching"), configuration.get("dynamic_batching")
     if sequences is not None:
         return _between_sequences(replace(policy, max_batch_size=size), sequences)

@@ -49,8 +49,9 @@ class DirectScheduler(Scheduler):
         return len(self._queue)
 
     def loaded(self, face: ModelFace) -> None:
-        # Where the metadata tells that the first dimension is not the batch's, a request counts as one inference.
-        self._has_rows = all(tensor.shape[:1] == (-1,) for tensor in face.metadata.inputs)
+        # Where the first dimension is not the batch's, a request counts as one inference.
+        free = all(tensor.shape[:1] == (-1,) for tensor in face.metadata.inputs)
+        self._has_rows = free and not self._queueing.batchless
 
     def _capacity(self) -> int:
         """How many requests the executor may have at once."""

@@ -33,6 +33,7 @@ class QueuePolicy:
     ``max_queue_size`` requests may wait, each for ``queue_timeout`` nanoseconds (None: as long as its caller does).
     Priority 1 of ``priority_levels`` is served first; 0 levels means that requests have no priority.
     ``rules``, one for each level, take the place of ``queue_timeout`` where the model's configuration gives them.
+    ``batchless`` tells that the model has no batch dimension: each request counts as one inference.
     """
 
     max_queue_size: int
@@ -40,6 +41,7 @@ class QueuePolicy:
     priority_levels: int = 0
     default_priority: int = 0
     rules: tuple[LevelRule, ...] = ()
+    batchless: bool = False
 
     @property
     def lines(self) -> int:

@@ -82,6 +82,12 @@ def test_without_any_batching_requests_run_alone() -> None:
     assert configured(BatchPolicy(16, max_batch_size=8), {}).max_batch_size == 8
 
 
+def test_without_a_batch_dimension_a_request_is_one_inference() -> None:
+    assert configured(BatchPolicy(16), {"max_batch_size": 0}).batchless
+    assert not configured(BatchPolicy(16), {"max_batch_size": 1}).batchless
+    assert not configured(BatchPolicy(16), {}).batchless
+
+
 def test_slots_worth_running_are_a_share_of_all() -> None:
     declared = {"direct": {"max_queue_delay_microseconds": 500, "minimum_slot_utilization": 0.5}}
     policy = configured(BatchPolicy(16), {"max_batch_size": 4, "sequence_batching": declared})

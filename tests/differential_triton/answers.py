@@ -1,0 +1,107 @@
+"""What a server answered, as plain data that can be compared; knows no corpus and no differences."""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+from typing import Any
+
+import grpc
+import httpx
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+from tritonclient.grpc import service_pb2_grpc
+
+from .servers import Address
+
+SECONDS = 30.0
+#: Made once: httpx makes one for each request, which takes longer than the request.
+_NO_TLS = ssl.create_default_context()
+RELEVANT = ("allow", "content-encoding", "inference-header-content-length", "content-type")
+#: New in every answer: what tells times and counts of nanoseconds.
+_CLOCKS = ("ns", "last_inference")
+
+#: One answer by aspect: "status", "headers", "body" (of a success), "message" (of an error).
+Answer = dict[str, Any]
+
+
+def ask(address: Address, case: dict[str, Any]) -> Answer:
+    """Send the request of ``case`` and note the answer."""
+    return _ask_grpc(address, case) if "rpc" in case else _ask_rest(address, case)
+
+
+def _ask_rest(address: Address, case: dict[str, Any]) -> Answer:
+    content, headers = case.get("body"), httpx.Headers(case.get("headers"))
+    if content is not None and not isinstance(content, bytes):
+        content = json.dumps(content).encode()
+    headers.setdefault("accept-encoding", "identity")
+    url = f"http://{address.http}{case['path']}"
+    try:
+        response = httpx.request(case["method"], url, content=content, headers=headers, timeout=SECONDS, verify=_NO_TLS)
+    except (httpx.RemoteProtocolError, httpx.ReadTimeout) as error:
+        return {"status": type(error).__name__, "headers": {}, "body": None, "message": ""}
+    body = _body(response)
+    message = body.get("error", "") if isinstance(body, dict) else ""
+    return {
+        "status": response.status_code,
+        "headers": {name: value for name, value in response.headers.items() if name in RELEVANT},
+        "body": None if message else body,
+        "message": _plain(message),
+    }
+
+
+def _body(response: httpx.Response) -> Any:
+    kind = response.headers.get("content-type", "")
+    if kind.startswith("text/event-stream"):
+        return [_event(block) for block in response.text.split("\n\n") if block.strip()]
+    if length := response.headers.get("inference-header-content-length"):
+        head, tail = response.content[: int(length)], response.content[int(length) :]
+        return {"head": tidy(json.loads(head)), "tail": tail.hex()}
+    try:
+        return tidy(json.loads(response.content))
+    except ValueError:
+        return response.text or None
+
+
+def _event(block: str) -> Any:
+    name, _, data = block.partition(": ")
+    try:
+        return [name, tidy(json.loads(data))]
+    except ValueError:
+        return block
+
+
+def _ask_grpc(address: Address, case: dict[str, Any]) -> Answer:
+    name = case["rpc"]
+    with grpc.insecure_channel(address.grpc) as channel:
+        call = getattr(service_pb2_grpc.GRPCInferenceServiceStub(channel), name)
+        messages: list[Message] = []
+        try:
+            if name == "ModelStreamInfer":
+                messages.extend(call(iter(case["messages"]), timeout=SECONDS))
+            else:
+                messages.append(call(case["message"], timeout=SECONDS))
+            status, message = "OK", ""
+        except grpc.RpcError as error:
+            status, message = error.code().name, error.details()
+    bodies = [tidy(MessageToDict(each, preserving_proto_field_name=True)) for each in messages]
+    body: Any = bodies if name == "ModelStreamInfer" else bodies[0] if bodies else None
+    return {"status": status, "headers": {}, "body": body, "message": _plain(message)}
+
+
+def tidy(value: Any) -> Any:
+    """``value`` without what is new in every answer, and models and extensions by their names."""
+    if isinstance(value, dict):
+        found = {name: tidy(each) for name, each in value.items() if name not in _CLOCKS}
+        return {name: dict.fromkeys(each, "") if name == "extensions" else each for name, each in found.items()}
+    if isinstance(value, list):
+        rows = [tidy(each) for each in value]
+        named = rows and all(isinstance(row, dict) and "name" in row and "datatype" not in row for row in rows)
+        return {f"{row['name']} {row.get('version', '')}".rstrip(): row for row in rows} if named else rows
+    return _plain(value) if isinstance(value, str) else value
+
+
+def _plain(text: str) -> str:
+    """``text`` without the ids that servers make for requests, and without places in their source."""
+    return re.sub(r"0x[0-9a-f]{6,}|/[^\s\"']*/", "", text)
