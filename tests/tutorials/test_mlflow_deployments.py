@@ -91,7 +91,7 @@ def test_the_other_flavor_update_and_get(run: Run, tmp_path: Path, tracking: Tra
         mlflow.set_tracking_uri(tracking.url)
         model = onnx.load(FOLDER / NAME / "1" / "model.onnx")
         for _ in range(2):
-            mlflow.onnx.log_model(model, name="triton", registered_model_name="by-onnx")
+            mlflow.onnx.log_model(model, name="triton", registered_model_name="by-onnx", pip_requirements=["mlflow"])
         mlflow.set_tracking_uri(None)
     body = {
         "inputs": [

@@ -22,6 +22,8 @@ from tests.conftest import EXAMPLES
 from tests.support.server_process import ServerProcess
 
 SUM = EXAMPLES / "mlflow-deployments" / "onnx_float32_int32_int32" / "1" / "model.onnx"
+# Named, or MLflow loads every model once more in a process of its own to find out.
+NEEDS: dict[str, Any] = {"pip_requirements": ["mlflow"]}
 COLUMNS = list("abcd")
 TABLE = pd.DataFrame(np.random.default_rng(0).random((40, 4)), columns=COLUMNS)
 
@@ -73,23 +75,28 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def _log_models(patch: pytest.MonkeyPatch) -> None:
     labels = (TABLE.a > 0.5).astype(int)
     classifier = LogisticRegression().fit(TABLE, labels)
-    mlflow.onnx.log_model(onnx.load(SUM), name="m", registered_model_name="sum")
-    mlflow.onnx.log_model(matrix(64), name="m", registered_model_name="matrix")
-    mlflow.onnx.log_model(matrix(64, columns=8), name="m", registered_model_name="matrix")
+    mlflow.onnx.log_model(onnx.load(SUM), name="m", registered_model_name="sum", **NEEDS)
+    mlflow.onnx.log_model(matrix(64), name="m", registered_model_name="matrix", **NEEDS)
+    mlflow.onnx.log_model(matrix(64, columns=8), name="m", registered_model_name="matrix", **NEEDS)
     mlflow.MlflowClient().set_registered_model_alias("matrix", "champion", "2")
-    mlflow.sklearn.log_model(classifier, name="m", registered_model_name="skops", input_example=TABLE[:2])
+    mlflow.sklearn.log_model(classifier, name="m", registered_model_name="skops", **NEEDS, input_example=TABLE[:2])
     mlflow.sklearn.log_model(
         classifier,
         name="m",
         registered_model_name="pickle",
+        **NEEDS,
         serialization_format="pickle",
         pyfunc_predict_fn="predict_proba",
     )
-    mlflow.pyfunc.log_model(python_model=Totals(), name="m", registered_model_name="totals", input_example=TABLE[:2])
+    mlflow.pyfunc.log_model(
+        python_model=Totals(), name="m", registered_model_name="totals", **NEEDS, input_example=TABLE[:2]
+    )
     patch.setenv("LOGGING", "yes")
-    mlflow.pyfunc.log_model(python_model=Moody(), name="m", registered_model_name="moody", input_example=TABLE[:2])
+    mlflow.pyfunc.log_model(
+        python_model=Moody(), name="m", registered_model_name="moody", **NEEDS, input_example=TABLE[:2]
+    )
     patch.delenv("LOGGING")
-    broken = mlflow.onnx.log_model(matrix(4), name="m", registered_model_name="broken")
+    broken = mlflow.onnx.log_model(matrix(4), name="m", registered_model_name="broken", **NEEDS)
     Path(mlflow.artifacts.download_artifacts(broken.model_uri), "model.onnx").write_bytes(b"no graph")
 
 

@@ -40,6 +40,6 @@ def models() -> dict[str, tuple[str, Any, Any]]:
 @pytest.mark.parametrize("name", ["booster", "classifier", "light", "lights"])
 def test_answers_are_the_frameworks(name: str, client: Any, registry: Path) -> None:
     flavor, model, expected = models()[name]
-    getattr(mlflow, flavor).log_model(model, name="m", registered_model_name=name, input_example=TABLE[:2])
+    getattr(mlflow, flavor).log_model(model, name="m", registered_model_name=name, pip_requirements=["mlflow"])
     assert client.create_deployment(name, f"models:/{name}/1")["flavor"] in (flavor, "python_function")
     np.testing.assert_allclose(client.predict(name, TABLE[:5])["predictions"], expected, rtol=1e-5)
