@@ -14,8 +14,8 @@ _log = logging.getLogger(__name__)
 
 
 @cache  # once for each is enough: models call them in every request
-def _former_name(codec: type, former: str, name: str) -> None:
-    _log.warning("DEPRECATED: %s.%s is the former name of %s", codec.__name__, former, name)
+def _former_name(codec: str, former: str, name: str) -> None:
+    _log.warning("DEPRECATED: %s.%s is the former name of %s", codec, former, name)
 
 
 class InputCodec:
@@ -58,13 +58,13 @@ class InputCodec:
     @classmethod
     def encode(cls, name: str, payload: Any, **kwargs: Any) -> ResponseOutput:
         """The former name of ``encode_output``."""
-        _former_name(cls, "encode", "encode_output")
+        _former_name(cls.__name__, "encode", "encode_output")
         return cls.encode_output(name, payload, **kwargs)
 
     @classmethod
     def decode(cls, request_input: RequestInput) -> Any:
         """The former name of ``decode_input``."""
-        _former_name(cls, "decode", "decode_input")
+        _former_name(cls.__name__, "decode", "decode_input")
         return cls.decode_input(request_input)
 
 
@@ -106,13 +106,13 @@ class RequestCodec:
     @classmethod
     def encode(cls, model_name: str, payload: Any, model_version: str | None = None) -> InferenceResponse:
         """The former name of ``encode_response``."""
-        _former_name(cls, "encode", "encode_response")
+        _former_name(cls.__name__, "encode", "encode_response")
         return cls.encode_response(model_name, payload, model_version)
 
     @classmethod
     def decode(cls, request: InferenceRequest) -> Any:
         """The former name of ``decode_request``."""
-        _former_name(cls, "decode", "decode_request")
+        _former_name(cls.__name__, "decode", "decode_request")
         return cls.decode_request(request)
 
 

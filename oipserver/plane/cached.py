@@ -49,9 +49,7 @@ class CachedDataPlane(DataPlane):
         self._keep(servable, key, answer, looked)
         return answer
 
-    async def _kept(
-        self, servable: Servable, key: Key, answer: Awaitable[InferResponse], looked: int
-    ) -> InferResponse:
+    async def _kept(self, servable: Servable, key: Key, answer: Awaitable[InferResponse], looked: int) -> InferResponse:
         response = await answer
         self._keep(servable, key, response, looked)
         return response

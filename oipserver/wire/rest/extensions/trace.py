@@ -42,9 +42,7 @@ def _values(name: str, value: Any) -> Values:
         if not isinstance(value, list) or not all(isinstance(level, str) for level in value):
             raise InvalidArgumentError("attempt to access JSON non-array as array: 'trace_level' is a list of strings")
         if not value:
-            raise InvalidArgumentError(
-                "'trace_level' is empty: expected OFF, TIMESTAMPS or TENSORS; null clears it"
-            )
+            raise InvalidArgumentError("'trace_level' is empty: expected OFF, TIMESTAMPS or TENSORS; null clears it")
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return [str(value)]
