@@ -163,11 +163,11 @@ def test_mistakes_in_requests(wire: Wire, share: Callable[..., Shared]) -> None:
         return region.reference("INPUT0", LEFT.shape, "INT32", size, offset)
 
     for wrong, expected in (
-        (place(TENSOR, 2 * TENSOR + 1), f"Invalid offset for shared memory region: '{region.name}'"),
+        (place(TENSOR, 2 * TENSOR), f"Invalid offset for shared memory region: '{region.name}'"),
         (place(TENSOR, TENSOR + 1), f"Invalid offset + byte size for shared memory region: '{region.name}'"),
         (place(2**62, 2), f"Invalid offset + byte size for shared memory region: '{region.name}'"),
-        (place(TENSOR - 4), "input byte size mismatch for input 'INPUT0'"),
-        (place(TENSOR + 4), "input byte size mismatch for input 'INPUT0'"),
+        (place(TENSOR - 4), "input byte size mismatch for input 'INPUT0' for model 'add'. Expected"),
+        (place(TENSOR + 4), "input byte size mismatch for input 'INPUT0' for model 'add'. Expected"),
     ):
         code, text = wire.mistake("add", [wrong, right])
         assert code == MISTAKE[wire.kind]

@@ -134,7 +134,8 @@ class RegionUse(Held):
 
     def _read(self, tensor: PlacedTensor) -> Tensor:
         raw = self.regions[tensor.place.region].read(tensor.place)
-        return Tensor.from_raw(tensor.name, DATATYPES[tensor.datatype], tensor.shape, raw, tensor.parameters)
+        datatype, model = DATATYPES[tensor.datatype], self.request.model_name
+        return Tensor.from_raw(tensor.name, datatype, tensor.shape, raw, tensor.parameters, model=model)
 
     def write(self, response: InferResponse) -> InferResponse:
         """``response`` with the data of outputs that are wanted in regions put there.

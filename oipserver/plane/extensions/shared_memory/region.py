@@ -29,7 +29,7 @@ class Region(ABC):
 
     def check(self, place: Place) -> None:
         """Raises InvalidArgumentError where ``place`` is not inside, as far as the region is there now."""
-        if place.offset > self.byte_size:
+        if place.offset > self.byte_size or (place.size and place.offset == self.byte_size):
             raise InvalidArgumentError(
                 f"Invalid offset for shared memory region: '{self.name}': {place.offset}, it has {self.byte_size} bytes"
             )

@@ -93,9 +93,10 @@ class SystemRegion(Region):
 def _open(name: str, key: str, offset: int, byte_size: int) -> int:
     """The descriptor of the object, which is large enough. Raises InvalidArgumentError."""
     plain = key.lstrip("/")
-    if plain.startswith(RESERVED_PREFIXES):
+    if reserved := next(filter(plain.startswith, RESERVED_PREFIXES), ""):
         raise InvalidArgumentError(
-            f"cannot register shared memory region '{name}' with key '{key}': its name is reserved"
+            f"cannot register shared memory region '{name}' with key '{key}' as the key contains the reserved prefix "
+            f"'{reserved}'"
         )
     if plain in ("", ".", "..") or "/" in plain or "\0" in plain:
         raise InvalidArgumentError(f"cannot register shared memory region '{name}' - invalid shm key '{key}'")
