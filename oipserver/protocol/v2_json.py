@@ -56,12 +56,12 @@ def read_request(
     if not isinstance(document, dict):
         raise InvalidArgumentError(f"unable to parse the request: expected a JSON object, got {came(document)}")
     parameters = read_parameters(document.get("parameters"))
-    if parameters:
-        check_request_parameters(parameters)
     form = None
     if "binary_data_output" in parameters:
         form = OutputForm(flag(parameters["binary_data_output"], "binary_data_output"))
         parameters = without(parameters, "binary_data_output")
+    if parameters:
+        check_request_parameters(parameters)
     listed = document.get("outputs")
     outputs: list[RequestedOutput] = []
     classes: dict[str, int] | None = None

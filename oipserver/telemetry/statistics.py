@@ -234,8 +234,8 @@ class ModelStatistics:
         with self._lock:
             if requests := _take(self._requests):
                 self._count_requests(np.array(requests, np.int64))
-            for row in _take(self._executions):
-                self._count_execution(*row)
+            if executions := _take(self._executions):
+                self._count_executions(np.array(executions, np.int64))
 
     def _count_requests(self, instants: np.ndarray[Any, np.dtype[np.int64]]) -> None:
         totals = self._totals
@@ -252,17 +252,19 @@ class ModelStatistics:
         totals.compute_duration.observe_all(infer)
         totals.last_inference_ms = _calendar_ms(int(finished.max()))
 
-    def _count_execution(self, rows: int, dispatched: int, infer_start: int, infer_end: int, finished: int) -> None:
+    def _count_executions(self, executions: np.ndarray[Any, np.dtype[np.int64]]) -> None:
         totals = self._totals
-        totals.inference_count += rows
-        totals.execution_count += 1
-        totals.batch_size.observe(rows)
-        batch = totals.batches.get(rows)
-        if batch is None:
-            batch = totals.batches[rows] = BatchStatistics()
-        batch.compute_input.add(infer_start - dispatched)
-        batch.compute_infer.add(infer_end - infer_start)
-        batch.compute_output.add(finished - infer_end)
+        sizes, dispatched, infer_start, infer_end, finished = executions.T
+        totals.inference_count += int(sizes.sum())
+        totals.execution_count += len(sizes)
+        totals.batch_size.observe_all(sizes)
+        for rows in np.unique(sizes).tolist():
+            same = sizes == rows
+            count = int(np.count_nonzero(same))
+            batch = totals.batches.setdefault(rows, BatchStatistics())
+            batch.compute_input.add(int((infer_start - dispatched)[same].sum()), count)
+            batch.compute_infer.add(int((infer_end - infer_start)[same].sum()), count)
+            batch.compute_output.add(int((finished - infer_end)[same].sum()), count)
 
 
 def _calendar_ms(instant: int) -> int:
