@@ -23,13 +23,18 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Run the command; returns the exit code. Raises OIPError and UsageError."""
+def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """The options given, and those known from Triton that have no effect here. Raises UsageError."""
     parser = Parser("oipserver start", "Serve the models of a folder, one .onnx file, or an MLflow URI.", EPILOG)
     add_settings(parser)
     parser.add_argument("--store", action="store_true", help="serve the model store ($OIPSERVER_HOME/models) instead")
     words, without_effect = translate(arguments, parser.switches)
-    namespace = parser.parse(words, FLAGS)
+    return parser.parse(words, FLAGS), without_effect
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command; returns the exit code. Raises OIPError and UsageError."""
+    namespace, without_effect = parse(arguments)
     if namespace.store:
         _serve_store(namespace)
     resolved = resolve(namespace)
