@@ -36,9 +36,11 @@ def split_table(data: Any) -> Table:
             f"Got {list(data)}."
         )
     rows = [row if isinstance(row, list) else [row] for row in rows]
+    if not isinstance(names, list | None):
+        raise InvocationsError(f"Dataframe split format must have a list as 'columns'. Got {type(names).__name__}.")
     width = len(rows[0]) if rows else len(names or ())
     names = [f"{DEFAULT}{index}" for index in range(width)] if names is None else names
-    if not isinstance(names, list) or any(len(row) != len(names) for row in rows):
+    if any(len(row) != len(names) for row in rows):
         raise InvocationsError(
             "Provided dataframe_split field is not a valid dataframe representation in 'split' format: "
             f"every row must have as many values as there are columns, {len(names)}"

@@ -72,6 +72,9 @@ def array_from_json(data: object, datatype: Datatype, shape: tuple[int, ...], te
         return packed
     try:
         array = np.array(values)
+        if array.dtype.kind == "f" and datatype.kind in ("int", "uint") and (np.abs(array) > _EXACT).any():
+            # Integers on both sides of 2^63: numpy has rounded them all to floats.
+            array = np.array(values, dtype=object)
     except (ValueError, OverflowError):
         raise InvalidArgumentError(
             f"unable to parse 'data' of input '{tensor}': the nested lists do not form a regular tensor "

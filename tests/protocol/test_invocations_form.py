@@ -130,3 +130,10 @@ def test_answers() -> None:
     reply = np.array([packed_reply(400, "text/plain; charset=utf-8", "a\nb")], object)
     told = unpacked_reply(InferResponse("m", [Tensor.from_array("r", reply, "BYTES")]))
     assert told == (400, b"text/plain; charset=utf-8", b"a\nb")
+
+
+@pytest.mark.parametrize("columns", [False, "a", {"a": 1}, 3])
+def test_columns_that_are_no_list_are_refused(columns: Any) -> None:
+    body = json.dumps({"dataframe_split": {"columns": columns, "data": []}}).encode()
+    with pytest.raises(InvocationsError, match="'columns'"):
+        read_invocations(body, JSON, MODELS[0])
