@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,8 +19,8 @@ from tests.support.server_process import ServerProcess
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
 
-# A machine that is busy makes an example slow, not wrong.
-hypothesis.settings.register_profile("oipserver", deadline=None)
+# A machine that is busy makes an example slow, not wrong; what passed once passes again, unless one wants to explore.
+hypothesis.settings.register_profile("oipserver", deadline=None, derandomize=not os.environ.get("OIPSERVER_EXPLORE"))
 hypothesis.settings.load_profile("oipserver")
 
 
