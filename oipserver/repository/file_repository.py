@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ..errors import InvalidArgumentError
+from ..protocol.names import wrong_name
 from ..settings import Environment, ModelSettings, model_settings_from_environment, process_environment
 from .layout import ONNX_FILE, BareOnnxLayout, Findings, Folder, Layout, MLServerLayout, Problem, bare_onnx, is_onnx
 from .mlflow_layout import MLflowLayout
@@ -194,7 +195,8 @@ def _remove_unusable(findings: Findings) -> None:
     """Turn models that cannot be told apart or addressed into problems."""
     found: dict[tuple[str, str], dict[str, tuple[ModelSettings, Path]]] = {}
     for settings, path in findings.models:
-        if complaint := _bad_word("name", settings.name) or _bad_word("version", settings.version):
+        version = settings.version
+        if complaint := wrong_name(settings.name) or (wrong_name(version, "version") if version else ""):
             findings.problems.append(Problem(frozenset({settings.name}), f"{path}: {complaint}"))
         else:
             # Two links to one file describe one model, not two.
@@ -209,12 +211,3 @@ def _remove_unusable(findings: Findings) -> None:
         what = f"model '{name}'" + (f" version '{version}'" if version else "")
         places = " and ".join(str(path) for _, path in models)
         findings.problems.append(Problem(frozenset({name}), f"{what} is described more than once: {places}"))
-
-
-def _bad_word(kind: str, word: str) -> str:
-    """Why a name or version cannot be part of a URL and of a path; "" where it can."""
-    if kind == "version" and not word:
-        return ""
-    if not word.strip() or word in (".", "..") or not {"/", "\\"}.isdisjoint(word):
-        return f"{word!r} cannot be the {kind} of a model: expected anything without slashes but blanks, '.' and '..'"
-    return ""

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory, mkdtemp
 
 from ..configuration import to_message
 from ..errors import InternalError, InvalidArgumentError, ResourceExhaustedError, UnsupportedError
+from ..protocol.names import wrong_name
 from ..settings import ModelSettings
 from ..settings.model_file import MODEL_SETTINGS_FILE
 from .mlflow_uri import fetch
@@ -74,8 +75,8 @@ class Overlays:
         Raises OIPError, leaving nothing behind: InvalidArgumentError for what cannot be a model, ResourceExhaustedError
         where the files are too many bytes.
         """
-        if name in (".", "..") or not {"/", "\\", "\0"}.isdisjoint(name):
-            raise InvalidArgumentError(f"{name!r} is no name that a folder can have")
+        if complaint := wrong_name(name):
+            raise InvalidArgumentError(complaint)
         size = sum(map(len, overrides.files.values()))
         self._require_room(size)
         if overrides.uri is not None:

@@ -199,7 +199,7 @@ def test_one_name_and_version_twice(tmp_path: Path) -> None:
     assert result.problems == [f"model 'm' version '1' is described more than once: {first} and {second}"]
 
 
-@pytest.mark.parametrize("name", [".", "..", "a/b", "a\\b", " ", " \n"])
+@pytest.mark.parametrize("name", [".", "..", "a/b", "a\\b", " ", " \n", "a\0", "a\nb", ".oipserver"])
 def test_names_that_cannot_be(tmp_path: Path, name: str) -> None:
     file = settings_file(tmp_path / "m", name=name)
     settings_file(tmp_path / "v", name="m", parameters={"version": name})

@@ -10,6 +10,7 @@ from typing import Any
 
 from mlflow.exceptions import MlflowException
 
+from ...protocol.names import wrong_name
 from ...settings.deployments import DeploymentVariables
 from .artifact import Artifact, fetched
 from .asking import Asking
@@ -128,8 +129,8 @@ class Deployments:
 
     @contextmanager
     def _undisturbed(self, name: str) -> Iterator[None]:
-        if not name or name.startswith(".oipserver") or name in (".", "..") or {"/", "\\", "\0"} & set(name):
-            raise wrong(f"{name!r} cannot be the name of a deployment: expected anything without slashes but '.', '..'")
+        if complaint := wrong_name(name):
+            raise wrong(complaint)
         self._server.require()
         with alone(self._target.url, name):
             yield

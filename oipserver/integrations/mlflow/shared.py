@@ -12,12 +12,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
+from ...protocol.names import RESERVED_PREFIX
 from .bundle import CONFIGURATION_FILE, NOTES_FILE, Bundle
 from .failures import broken, exists, wrong
 from .progress import Progress
 
 # Hidden from servers: no model is looked for in it.
-_WORKSHOP = ".oipserver"
+_WORKSHOP = RESERVED_PREFIX
 _FORGOTTEN = 24 * 3600.0  # seconds after which a workshop's folder is nobody's any more
 _PIECE = 1 << 20
 #: The whole configuration that NVIDIA's plugin writes where none was logged.

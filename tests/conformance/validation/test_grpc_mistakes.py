@@ -9,6 +9,7 @@ import grpc
 import pytest
 
 from oipserver.pb import inference_pb2 as pb
+from oipserver.protocol.names import EXPECTED_NAME
 from oipserver.wire.grpc import SERVICE
 from tests.support.server_process import ServerProcess
 
@@ -144,7 +145,8 @@ def test_a_mistake_is_the_callers(ask: Ask, message: Any, phrase: str) -> None:
     [
         ({"model_name": "nope"}, "Request for unknown model: 'nope' is not found"),
         ({"model_version": "9"}, "Request for unknown model: 'add' version 9 is not found"),
-        ({"model_name": ""}, "Request for unknown model: '' is not found: that cannot be a model's name"),
+        ({"model_name": ""}, f"Request for unknown model: '' is not found: {EXPECTED_NAME}"),
+        ({"model_name": "a\0b"}, f"Request for unknown model: 'a\0b' is not found: {EXPECTED_NAME}"),
     ],
 )
 def test_what_is_not_there_is_not_found(ask: Ask, fields: dict[str, str], details: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from oipserver.protocol.names import EXPECTED_NAME
 from tests.support.server_process import ServerProcess
 
 pytestmark = pytest.mark.process
@@ -115,8 +116,9 @@ def test_a_mistake_is_the_clients(layout_server: ServerProcess, request_body: An
         ("nope/infer", "Request for unknown model: 'nope' is not found"),
         ("add/versions/9/infer", "Request for unknown model: 'add' version 9 is not found"),
         ("add/versions/abc/infer", "Request for unknown model: 'add' version abc is not found"),
-        ("%2e%2e/infer", "Request for unknown model: '..' is not found: that cannot be a model's name"),
-        ("a%5Cb/infer", "Request for unknown model: 'a\\b' is not found: that cannot be a model's name"),
+        ("%2e%2e/infer", f"Request for unknown model: '..' is not found: {EXPECTED_NAME}"),
+        ("a%5Cb/infer", f"Request for unknown model: 'a\\b' is not found: {EXPECTED_NAME}"),
+        ("a%00b/infer", f"Request for unknown model: 'a\0b' is not found: {EXPECTED_NAME}"),
     ],
 )
 def test_what_is_not_there_is_not_found(layout_server: ServerProcess, path: str, message: str) -> None:

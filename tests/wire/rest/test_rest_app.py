@@ -7,6 +7,7 @@ import re
 import httpx
 import pytest
 
+from oipserver.protocol.names import EXPECTED_NAME
 from oipserver.settings import Settings
 from oipserver.wire.rest import docs as docs_module
 from tests.wire.rest.rest_world import Slow, rest_server, run
@@ -53,7 +54,7 @@ ANSWERS = [
     ),
     ("/v2/models/nope", 404, {"error": "Request for unknown model: 'nope' is not found"}),
     ("/v2/models/nope/ready", 404, {"error": "Request for unknown model: 'nope' is not found"}),
-    ("/v2/models/%20", 404, {"error": "Request for unknown model: ' ' is not found: that cannot be a model's name"}),
+    ("/v2/models/%20", 404, {"error": f"Request for unknown model: ' ' is not found: {EXPECTED_NAME}"}),
     ("/v2/models/one/versions/2", 404, {"error": "Request for unknown model: 'one' version 2 is not found"}),
     ("/nowhere", 404, {"error": "Not Found"}),
     ("/openapi.json", 404, {"error": "Not Found"}),
