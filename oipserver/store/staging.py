@@ -89,10 +89,11 @@ def write_file(path: Path, text: str) -> None:
 
 
 def sync_tree(folder: Path) -> None:
-    """Have everything below ``folder`` on disk. Raises OSError."""
+    """Have everything below ``folder`` on disk, but not what links there lead to. Raises OSError."""
     for parent, _, names in os.walk(folder):
-        for name in names:
-            _sync(Path(parent, name), os.O_RDONLY)
+        for path in (Path(parent, name) for name in names):
+            if not path.is_symlink():
+                _sync(path, os.O_RDONLY)
         sync_folder(Path(parent))
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from ...protocol.names import RESERVED_PREFIX
+from ...store.staging import sync_folder, sync_tree
 from .bundle import CONFIGURATION_FILE, NOTES_FILE, Bundle
 from .failures import broken, exists, wrong
 from .progress import Progress
@@ -74,7 +75,7 @@ class SharedRepository:
                 os.rename(target, fresh)
                 if replaced:
                     os.rename(old, target)
-                _flush_folder(self.root)
+                sync_folder(self.root)
                 raise
         except OSError as error:
             if replaced and not target.exists():
@@ -139,12 +140,8 @@ class SharedRepository:
             else:
                 _copy(source, target, progress)
         for name, content in ((described, text), (NOTES_FILE, json.dumps(notes, indent=2).encode())):
-            with (fresh / name).open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        for folder in (fresh, *(path for path in fresh.rglob("*") if path.is_dir())):
-            _flush_folder(folder)
+            (fresh / name).write_bytes(content)
+        sync_tree(fresh)  # a crash leaves all of it or no model
 
     def _publish(self, fresh: Path, target: Path, name: str) -> None:
         try:
@@ -153,25 +150,14 @@ class SharedRepository:
             if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                 raise exists(name) from error
             raise
-        _flush_folder(self.root)
+        sync_folder(self.root)
 
 
 def _copy(source: Path, target: Path, progress: Progress) -> None:
-    """Copy a file to the disk itself, so that a crash leaves all of it or no model."""
     with source.open("rb") as old, target.open("wb") as new:
         while piece := old.read(_PIECE):
             new.write(piece)
             progress.add(len(piece))
-        new.flush()
-        os.fsync(new.fileno())
-
-
-def _flush_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _keep_versions(old: Path, fresh: Path, version: str, keep: int) -> None:
