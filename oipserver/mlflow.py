@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from .errors import NotFoundError
+from .repository.mlflow_lookup import import_mlflow
 from .repository.mlmodel import PYFUNC, read_mlmodel
 from .store import MLFLOW_MODEL_FOLDER, ImportOptions, ModelStore, StoredModel, Tag, batching_of, import_mlflow_model
-from .store.mlflow_source import import_mlflow
 
 __all__ = ["MLFLOW_MODEL_FOLDER", "get", "import_model", "load_model", "load_native"]
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import InvalidArgumentError
+from ..repository.mlflow_lookup import import_mlflow
 from .parser import Parser, UsageError, see_help, unknown
 
 _PROGRAM = "oipserver mlflow"
@@ -45,12 +46,11 @@ def _publish(arguments: Sequence[str]) -> int:
     options = parser.parse(arguments)
     if options.tracking_uri:
         os.environ["MLFLOW_TRACKING_URI"] = options.tracking_uri
-    try:
-        from mlflow.exceptions import MlflowException
+    import_mlflow("oipserver mlflow publish")
+    from mlflow.exceptions import MlflowException
 
-        from ..integrations.mlflow.publish import publish
-    except ImportError as error:
-        raise InvalidArgumentError(f'this needs MLflow ({error}): pip install "oipserver[mlflow]"') from error
+    from ..integrations.mlflow.publish import publish
+
     folder = Path(options.model_directory)
     try:
         version, uri = publish(options.model_name, folder, options.flavor, alias=options.alias, stage=options.stage)

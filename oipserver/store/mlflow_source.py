@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from ..errors import InvalidArgumentError, NotFoundError, OIPError
-from ..repository.mlmodel import MLMODEL_FILE
+from ..errors import InvalidArgumentError, NotFoundError
+from ..repository.mlflow_lookup import Origin, asking, download, import_mlflow, require_model, resolve
 from .record import COMPILED
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")  # two letters at least: "c:/" is a drive
-_ALIAS = re.compile(r"models:/([^/@]+)@([^/]+)")
 _RUN = re.compile(r"runs:/([^/]+)/.+")
 # What get_artifact_uri() gives: the place of a run's files, and a path there.
 _IN_RUN = re.compile(r".*/([0-9a-f]{32})/artifacts/(.+?)/?")
@@ -47,33 +46,25 @@ def fetch_model(uri: str, target: Path) -> str:
     """
     local = _local_folder(uri)
     if local is not None and local.is_dir():
-        _require_model(local, uri)
+        require_model(local, uri)
         _copy(local, target)
         return str(local.absolute())
     in_run = _IN_RUN.fullmatch(uri)
     if local is None:
-        mlflow = import_mlflow(uri)
         try:
-            return _download(mlflow, uri, _resolved(mlflow, uri), target)
+            return _downloaded(resolve(uri), target)
         except (NotFoundError, InvalidArgumentError):
             if in_run is None:
                 raise
     elif in_run is None or find_spec("mlflow") is None:
         raise NotFoundError(f"there is no folder {local}")
     # Since MLflow 3 models that a run logged lie elsewhere: the run knows where.
-    return _download(import_mlflow(uri), uri, f"runs:/{in_run[1]}/{in_run[2]}", target)
+    return _downloaded(Origin(uri, f"runs:/{in_run[1]}/{in_run[2]}"), target)
 
 
-def _download(mlflow: Any, uri: str, resolved: str, target: Path) -> str:
-    scratch = target.with_name(f".{target.name}")
-    scratch.mkdir()
-    try:
-        found = Path(_asking(uri, mlflow.artifacts.download_artifacts, artifact_uri=resolved, dst_path=str(scratch)))
-        _require_model(found, uri)
-        found.rename(target)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    return resolved
+def _downloaded(origin: Origin, target: Path) -> str:
+    download(origin, target)
+    return origin.resolved
 
 
 def fetch_run(uri: str, described: dict[str, Any]) -> RunData:
@@ -89,25 +80,14 @@ def fetch_run(uri: str, described: dict[str, Any]) -> RunData:
     mlflow = import_mlflow(uri)
     data = RunData()
     if run_id:
-        run = _asking(uri, mlflow.get_run, run_id).data
+        run = asking(uri, mlflow.get_run, run_id).data
         data = RunData(dict(run.params), dict(run.metrics), dict(run.tags))
     if model_id:
-        logged = _asking(uri, mlflow.get_logged_model, model_id)
+        logged = asking(uri, mlflow.get_logged_model, model_id)
         data.params |= dict(logged.params or {})
         data.metrics |= {metric.key: metric.value for metric in logged.metrics or ()}
         data.tags |= {key: str(value) for key, value in (logged.tags or {}).items()}
     return data
-
-
-def import_mlflow(why: str) -> Any:
-    """MLflow. Raises InvalidArgumentError saying what needs it, where it is not installed."""
-    try:
-        import mlflow
-    except ImportError as error:
-        raise InvalidArgumentError(
-            f'{why} needs MLflow, which cannot be imported ({error}): pip install "oipserver[mlflow]"'
-        ) from None
-    return mlflow
 
 
 def _local_folder(uri: str) -> Path | None:
@@ -116,34 +96,8 @@ def _local_folder(uri: str) -> Path | None:
     return None if _SCHEME.match(uri) else Path(uri)
 
 
-def _require_model(folder: Path, uri: str) -> None:
-    if not (folder / MLMODEL_FILE).is_file():
-        raise InvalidArgumentError(f"{uri} is no MLflow model: there is no {MLMODEL_FILE} in it")
-
-
 def _copy(folder: Path, target: Path) -> None:
     try:  # the files that links mean: a stored model stands by itself
         shutil.copytree(folder, target, ignore=shutil.ignore_patterns(COMPILED))
     except (OSError, shutil.Error) as error:
         raise InvalidArgumentError(f"cannot copy {folder}: {error}") from error
-
-
-def _resolved(mlflow: Any, uri: str) -> str:
-    """The version that an alias means now: what is written down and what is fetched are to be the same."""
-    found = _ALIAS.fullmatch(uri)
-    if found is None:
-        return uri
-    version = _asking(uri, mlflow.MlflowClient().get_model_version_by_alias, found[1], found[2]).version
-    return f"models:/{found[1]}/{version}"
-
-
-def _asking(uri: str, call: Any, *arguments: Any, **keywords: Any) -> Any:
-    """What ``call`` gives. MLflow's errors, and those of the places it asks, become ours."""
-    try:
-        return call(*arguments, **keywords)
-    except OIPError:
-        raise
-    except Exception as error:
-        reason = " ".join(str(error).split())[:500] or type(error).__name__
-        kind = NotFoundError if getattr(error, "error_code", "") == "RESOURCE_DOES_NOT_EXIST" else InvalidArgumentError
-        raise kind(f"MLflow cannot get {uri}: {reason}") from error

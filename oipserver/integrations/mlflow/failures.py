@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from mlflow.exceptions import MlflowException
 from mlflow.protos import databricks_pb2 as codes
 
-from ...errors import Code, OIPError
+from ...errors import Code, NotFoundError, OIPError
 
 _BY_STATUS = {
     400: codes.BAD_REQUEST,
@@ -109,3 +109,18 @@ def as_mlflow() -> Iterator[None]:
         yield
     except OIPError as error:
         raise MlflowException(error.message, error_code=_BY_CODE[error.code]) from error
+
+
+@contextmanager
+def as_mlflow_of_uri() -> Iterator[None]:
+    """Our own errors about a URI inside are MLflow's outside, of MLflow's own code where it was MLflow that failed."""
+    try:
+        yield
+    except OIPError as error:
+        cause = error.__cause__
+        told = cause.error_code if isinstance(cause, MlflowException) else ""
+        if told and told != codes.ErrorCode.Name(codes.INTERNAL_ERROR):  # which is what MLflow says of all the rest
+            raise MlflowException(error.message, error_code=codes.ErrorCode.Value(told)) from error
+        if isinstance(error, NotFoundError):
+            raise MlflowException(error.message, error_code=codes.RESOURCE_DOES_NOT_EXIST) from error
+        raise wrong(error.message) from error

@@ -79,7 +79,7 @@ def test_what_cannot_be_found(store: str) -> None:
         "models:/wine@nobody": "nobody",
         "models:/wine/9": "9",
         "models:/beer/latest": "no registered model 'beer'",
-        "models:/wine/Production": "stage 'Production'",
+        "models:/wine/Production": "stage 'Production' of 'wine'",
         "runs:/0123456789abcdef0123456789abcdef/model": "0123456789abcdef",
     }
     for uri, told in expected.items():
@@ -96,7 +96,7 @@ def test_a_server_that_finds_nothing_says_so(store: str) -> None:
     environment = {**os.environ, **environ(store)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode != 0
-    assert "models:/wine@nobody: " in done.stderr
+    assert "MLflow cannot get models:/wine@nobody: " in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -12,10 +12,11 @@ import pytest
 pytest.importorskip("mlflow", reason="the plugin needs MLflow")
 from mlflow.exceptions import MlflowException
 
-from oipserver.integrations.mlflow.artifact import Artifact, Origin
+from oipserver.integrations.mlflow.artifact import Artifact
 from oipserver.integrations.mlflow.bundle import Bundle
 from oipserver.integrations.mlflow.flavors import make_bundle
 from oipserver.integrations.mlflow.options import read_options
+from oipserver.repository.mlflow_lookup import Origin
 
 PYFUNC: dict[str, Any] = {"python_function": {"loader_module": "x"}}
 
