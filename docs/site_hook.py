@@ -1,4 +1,5 @@
-"""Links of the pages to other parts of the repository: the site has no such parts, so it shows their text alone."""
+"""What the pages hold that the site has not: links to other parts of the repository, whose text alone it shows, and
+comments, which tell the tests what is done with a block."""
 
 from __future__ import annotations
 
@@ -6,8 +7,9 @@ import re
 from typing import Any
 
 _OUTWARD = re.compile(r"\[([^\]]+)\]\(\.\./[^)\s]+\)")
+_COMMENT = re.compile(r"<!--.*?-->\n*", re.DOTALL)
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Called by mkdocs with the text of each page."""
-    return _OUTWARD.sub(r"\1", markdown)
+    return _COMMENT.sub("", _OUTWARD.sub(r"\1", markdown))

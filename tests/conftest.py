@@ -29,7 +29,7 @@ def serve() -> Iterator[Callable[..., ServerProcess]]:
     """Starts servers (see ServerProcess) that end with the test."""
     with ExitStack() as stack:
 
-        def start(root: Path, *options: str, **more: Any) -> ServerProcess:
+        def start(root: Path | str, *options: str, **more: Any) -> ServerProcess:
             return stack.enter_context(ServerProcess(root, *options, **more))
 
         yield start

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,7 +11,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conftest import ROOT
 from tests.support.server_process import ServerProcess
 
 # What third parties import, by module.
@@ -170,22 +168,6 @@ request = InferenceRequest(inputs=[RequestInput(name="x", shape=[1], datatype="F
 print(pickle.loads(pickle.dumps(request)) == request)
 """
     assert python(code) == "True"
-
-
-PAGE = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "mlserver-code.md").read_text(), re.DOTALL)
-
-
-def test_the_page_about_it_imports_as_it_says() -> None:
-    assert python(f"{PAGE[0]}\nprint(NumpyCodec.__module__, InferenceRequest.__module__)") == (
-        "oipserver.codecs.numpy oipserver.types.dataplane"
-    )
-
-
-def test_the_page_about_it_starts_a_server(tmp_path: Path) -> None:
-    (tmp_path / "my_models.py").write_text("from mlserver import MLModel\n\n\nclass Model(MLModel):\n    pass\n")
-    free = "host='127.0.0.1', http_port=0, grpc_port=0, metrics_port=0, parallel_workers=0"
-    code = PAGE[1].replace("http_port=9000", f"model_repository_root={str(tmp_path)!r}, {free}")
-    assert int(python(f"{code}\nasyncio.run(main())", path=tmp_path)) > 0
 
 
 def write_package(folder: Path) -> None:

@@ -1,94 +1,111 @@
-"""What the pages of docs/ show is so: their files are served, their requests answered as they say."""
+"""Every page of docs/ and the README, gone through as a reader does: its commands work and answer as it shows."""
 
 from __future__ import annotations
 
+import ast
 import json
 import re
-import shutil
-from collections.abc import Callable
+import shlex
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
+import yaml
 
+from oipserver.cli.start import parse
+from tests.docs.blocks import PAGES, Block, blocks
+from tests.docs.reader import Reader, is_answer
 from tests.support.server_process import ServerProcess
+from tests.support.tracking_server import TrackingServer
 
-ROOT = Path(__file__).parents[2]
-DOCS = ROOT / "docs"
-BLOCK = re.compile(r"<!-- (file|request|answer): (\S+) -->\s*```\w*\n(.*?)```", re.DOTALL)
+TRACKING_PORT = "5000"
 
-
-def blocks(page: str, kind: str) -> dict[str, str]:
-    found = {name: text for what, name, text in BLOCK.findall((DOCS / page).read_text()) if what == kind}
-    assert found, f"{page} shows no {kind}"
-    return found
-
-
-def write_files(page: str, folder: Path) -> None:
-    for name, text in blocks(page, "file").items():
-        (folder / name).write_text(text)
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
 @pytest.mark.process
-def test_python_models(tmp_path: Path, serve: Callable[..., ServerProcess]) -> None:
-    write_files("python-models.md", tmp_path)
-    server = serve(tmp_path)
-    for name, text in blocks("python-models.md", "request").items():
-        answer = server.infer(name, json.loads(text))
-        assert answer.text == blocks("python-models.md", "answer")[name].strip()
+@every_page
+def test_it_is_as_the_page_says(page: Path, tmp_path: Path, serve: Callable[..., ServerProcess]) -> None:
+    found = blocks(page.read_text())
+    for block in found:
+        if block.what == "needs":
+            pytest.importorskip(block.more, reason=f"{page.name} needs {block.more}")
+    with tracking_server(page.read_text(), tmp_path) as beside:
+        reader = Reader(tmp_path, serve, beside)
+        for block in found:
+            try:
+                reader.do(block)
+            except AssertionError as error:
+                raise AssertionError(f"{page.name}, line {block.line}: {error}") from None
+        reader.leave()
 
 
-@pytest.mark.process
-@pytest.mark.parametrize("page", ["onnx.md", "batching.md"])
-def test_settings_of_onnx_models(page: str, tmp_path: Path, serve: Callable[..., ServerProcess]) -> None:
-    write_files(page, tmp_path)
-    shutil.copy(ROOT / "examples" / "onnx-add" / "model.onnx", tmp_path)
-    server = serve(tmp_path)
-    request = json.loads((ROOT / "examples" / "onnx-add" / "request.json").read_text())
-    expected = json.loads((ROOT / "examples" / "onnx-add" / "expected.json").read_text())
-    answer = server.infer("adder", request).json()
-    assert answer["outputs"][0]["data"] == expected["outputs"][0]["data"]
+@contextmanager
+def tracking_server(page: str, folder: Path) -> Iterator[dict[str, str]]:
+    """MLflow's tracking server for a page that has one at its usual address; yields where it is, by its usual port."""
+    if f"127.0.0.1:{TRACKING_PORT}" not in page:
+        yield {}
+        return
+    (folder / "tracking").mkdir()
+    with TrackingServer(folder / "tracking") as server:
+        yield {TRACKING_PORT: server.url.removeprefix("http://")}
 
 
-@pytest.mark.process
-def test_classification(tmp_path: Path, serve: Callable[..., ServerProcess]) -> None:
-    write_files("classification.md", tmp_path)
-    server = serve(tmp_path)
-    for name, text in blocks("classification.md", "request").items():
-        answer = server.infer(name, json.loads(text))
-        assert answer.text == blocks("classification.md", "answer")[name].strip()
+@every_page
+def test_what_is_not_run_can_be_read(page: Path) -> None:
+    for block in blocks(page.read_text()):
+        if block.what == "not run":
+            assert len(block.more.split()) > 2, f"{page.name}, line {block.line}: why?"
+            read(block)
 
 
-@pytest.mark.process
-def test_generate(tmp_path: Path, serve: Callable[..., ServerProcess]) -> None:
-    write_files("generate.md", tmp_path)
-    server = serve(tmp_path)
-    for route, text in blocks("generate.md", "request").items():
-        answer = httpx.post(server.url(f"/v2/models/greeter/{route}"), content=text, timeout=30)
-        assert answer.text.strip() == blocks("generate.md", "answer")[route].strip()
+def read(block: Block) -> None:
+    """Look whether ``block`` is well-formed, and the servers it starts have options that there are."""
+    if block.language == "python":
+        ast.parse(block.text)
+    elif block.language == "json":
+        json.loads(block.text)
+    elif block.language == "yaml":
+        list(yaml.safe_load_all(block.text))
+    elif block.language in ("sh", "bash"):
+        subprocess.run(["bash", "-n", "-c", block.text], check=True, timeout=10)
+        for words in re.findall(r"^oipserver start (.*)$", block.text, re.MULTILINE):
+            parse(shlex.split(words, comments=True))
 
 
-@pytest.mark.process
-@pytest.mark.parametrize("page", ["models-calling-models.md", "python-backend.md"])
-def test_models_in_folders(page: str, tmp_path: Path, serve: Callable[..., ServerProcess]) -> None:
-    for name, text in blocks(page, "file").items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
-    server = serve(tmp_path)
-    for name, text in blocks(page, "request").items():
-        answer = server.infer(name, json.loads(text))
-        assert answer.text == blocks(page, "answer")[name].strip()
+@pytest.mark.parametrize(
+    "page",
+    ["```sh\ntrue\n```", "<!-- run -->\n\nas follows\n\n```sh\ntrue\n```", "<!-- run -->\n```\na\n```\n```\nb\n```"],
+    ids=["none", "elsewhere", "of another"],
+)
+def test_a_block_of_which_nothing_is_said_is_found(page: str) -> None:
+    with pytest.raises(ValueError, match="nothing says"):
+        blocks(page)
 
 
-def test_links_lead_somewhere() -> None:
-    for page in [*DOCS.glob("*.md"), ROOT / "README.md"]:
-        for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text()):
-            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+def test_a_page_that_is_wrong_is_found(tmp_path: Path, serve: Callable[..., ServerProcess]) -> None:
+    reader = Reader(tmp_path, serve)
+    told, shown, extra = blocks(
+        "<!-- run -->\n```sh\necho 1\n```\n<!-- answer -->\n```\n2\n```\n<!-- run -->\n```sh\npip install '.[x]'\n```"
+    )
+    reader.do(told)
+    for wrong, why in ((shown, "came:\n1"), (extra, "no extra")):
+        with pytest.raises(AssertionError, match=why):
+            reader.do(wrong)
 
 
-def test_settings_named_in_the_pages_exist() -> None:
-    known = (DOCS / "settings.md").read_text()
-    for page in ("batching.md", "python-models.md"):
-        for row in re.findall(r"^\| (`[^|]+) \|", (DOCS / page).read_text(), re.MULTILINE):
-            for name in re.findall(r"`(?:parameters\.)?([a-z_]+)`", row):
-                assert f"`{name}`" in known, f"{page} names {name}"
+@pytest.mark.parametrize(
+    ("shown", "came", "same"),
+    [
+        ('{"a": 1}', '{"a":1}', True),
+        ('{"a": "b..."}', '{"a":"bc"}', True),
+        ('{"a": 1, ...}', '{"a": 1, "b": 2}', True),
+        ('{"a": 1}', '{"a": 1, "b": 2}', False),
+        ("one", "none", False),
+        ("one ...", "one two\n", True),
+    ],
+)
+def test_answers_are_compared(shown: str, came: str, same: bool) -> None:
+    assert is_answer(shown, came) is same

@@ -1,13 +1,11 @@
-"""The example of an MLflow model in MLflow's own form, as its README and the page on MLflow models say."""
+"""The example of an MLflow model in MLflow's own form, as its README says."""
 
 from __future__ import annotations
-
-import re
 
 import httpx
 import pytest
 
-from tests.conftest import EXAMPLES, ROOT
+from tests.conftest import EXAMPLES
 from tests.support.server_process import ServerProcess
 
 pytest.importorskip("yaml", reason="PyYAML, which MLflow brings, is not installed")
@@ -25,10 +23,3 @@ def test_the_example_that_was_saved_with_it(examples_server: ServerProcess) -> N
     folder = EXAMPLES / "mlflow-model"
     answer = predictions(examples_server, (folder / "flowers" / "serving_input_example.json").read_bytes())
     assert answer in (folder / "README.md").read_text()
-
-
-@pytest.mark.process
-def test_the_page(examples_server: ServerProcess) -> None:
-    page = (ROOT / "docs" / "mlflow-models.md").read_text()
-    blocks = dict(re.findall(r"<!-- (\w+): flowers -->\s*```json\n(.*?)\n```", page, re.DOTALL))
-    assert predictions(examples_server, blocks["invocations"].encode()) == blocks["predictions"]

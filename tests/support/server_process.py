@@ -24,13 +24,16 @@ class ServerProcess:
 
     def __init__(
         self,
-        root: Path,
+        root: Path | str,
         *options: str,
         environ: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
         ports: Sequence[str] = ("--http-port", "0", "--grpc-port", "0", "--metrics-port", "0"),
     ) -> None:
-        self.command = [sys.executable, "-m", "oipserver", "start", str(root), "--host", "127.0.0.1", *ports, *options]
+        given = ["--host", "127.0.0.1", *ports, str(root), *options]
+        self.command = [sys.executable, "-m", "oipserver", "start", *given]
         self._environ = {**os.environ, "NO_COLOR": "1", "COLUMNS": "120", **(environ or {})}
+        self._cwd = cwd
         self._lines: list[str] = []
         self._changed = threading.Condition()
         self._process: subprocess.Popen[str] | None = None
@@ -68,7 +71,7 @@ class ServerProcess:
     def spawn(self) -> None:
         """Start the process, not waiting for anything."""
         self._process = subprocess.Popen(
-            self.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self._environ
+            self.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self._environ, cwd=self._cwd
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
