@@ -105,7 +105,7 @@ def test_many_callers_and_one_worker(server: ServerProcess) -> None:
 
 
 def slow_file(server: ServerProcess, name: str) -> Path:
-    root = Path(server.command[server.command.index("start") + 1])
+    root = Path(server.root)
     return root / "slow" / name
 
 

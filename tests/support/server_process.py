@@ -30,7 +30,8 @@ class ServerProcess:
         cwd: Path | None = None,
         ports: Sequence[str] = ("--http-port", "0", "--grpc-port", "0", "--metrics-port", "0"),
     ) -> None:
-        given = ["--host", "127.0.0.1", *ports, str(root), *options]
+        self.root = str(root)
+        given = ["--host", "127.0.0.1", *ports, self.root, *options]
         self.command = [sys.executable, "-m", "oipserver", "start", *given]
         self._environ = {**os.environ, "NO_COLOR": "1", "COLUMNS": "120", **(environ or {})}
         self._cwd = cwd

@@ -69,7 +69,7 @@ def test_they_change_what_is_logged(server: ServerProcess) -> None:
     def fail_to_load(name: str) -> None:
         httpx.post(server.url(f"/v2/repository/models/{name}/load"))
 
-    (Path(server.command[4]) / "m" / "model.onnx").write_bytes(b"no model")
+    (Path(server.root) / "m" / "model.onnx").write_bytes(b"no model")
     http(log_error=False)
     fail_to_load("m")
     http(log_error=True, log_format="ISO8601")

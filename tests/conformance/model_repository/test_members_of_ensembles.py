@@ -92,7 +92,7 @@ def test_a_member_that_is_nowhere(client: Client) -> None:
 
 def test_everything_at_once(server: ServerProcess) -> None:
     """All models load at start, whatever needs what; those that cannot be are told and hold nobody up."""
-    with ServerProcess(Path(server.command[4]), "--model-control-mode", "none") as process:
+    with ServerProcess(server.root, "--model-control-mode", "none") as process:
         client = Client("http", process)
         assert ready(client) == {"chain", "twin", "outer", "double", "increment", "negate"}
         reasons = {row["name"]: row.get("reason", "") for row in client.index() if row["name"] not in ready(client)}
