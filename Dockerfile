@@ -2,9 +2,10 @@
 ARG BASE_IMAGE=python:3.12-slim-bookworm
 
 FROM ${BASE_IMAGE} AS build
-ARG PIP_INDEX_URL
-ARG PIP_EXTRA_INDEX_URL
-RUN python3 -m venv /opt/oipserver
+ARG PIP_INDEX_URL=
+ARG PIP_EXTRA_INDEX_URL=
+RUN python3 -c 'import sys; sys.version_info >= (3, 11) or sys.exit("the base image has Python " + sys.version.split()[0] + ": expected 3.11 or newer")' \
+    && python3 -m venv /opt/oipserver
 ENV PATH=/opt/oipserver/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 COPY . /source
 WORKDIR /source

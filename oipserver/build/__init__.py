@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .builders import BUILDERS, Builder, find_builder
-from .dockerfile import DOCKERIGNORE, Options, dockerfile, is_ours
+from .dockerfile import DOCKERIGNORE, Options, dockerfile, gpu_note, is_ours
 from .kserve import inference_service, serving_runtime
 from .needs import Needs, needs_of
 from .yaml_text import yaml_documents
@@ -16,6 +16,7 @@ __all__ = [
     "Options",
     "dockerfile",
     "find_builder",
+    "gpu_note",
     "inference_service",
     "is_ours",
     "needs_of",

@@ -14,6 +14,7 @@ from .dockerfile import WHEELHOUSE
 BUILDERS = ("docker", "podman", "buildah")
 
 _PROBE_SECONDS = 20.0
+_END_SECONDS = 5.0  # for a builder to end by itself, and again for one that is asked to
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,22 @@ class Builder:
         return [*words, *extra, str(folder)]
 
     def run(self, command: Sequence[str]) -> int:
-        """Run a command with the output where ours goes; returns its exit code."""
-        return subprocess.run(command, check=False).returncode
+        """Run a command with the output where ours goes; returns its exit code, 128 and more where a signal ended it.
+
+        Interrupted, it waits for the builder, which is interrupted as well, to clear up what it has begun. Raises
+        UnavailableError where the builder cannot be run.
+        """
+        try:
+            begun = subprocess.Popen(command)
+        except OSError as error:
+            raise UnavailableError(f"{self.name} cannot be run: {error.strerror}") from None
+        with begun as process:
+            try:
+                code = process.wait()
+            except BaseException:
+                _end(process)
+                raise
+        return code if code >= 0 else 128 - code
 
     def size(self, tag: str) -> str:
         """The size of an image as people write it; "" where the builder does not tell."""
@@ -81,6 +96,15 @@ def find_builder(name: str | None = None) -> Builder | None:
     found = [each for each in BUILDERS if shutil.which(each)]
     working = [each for each in found if each != "docker" or _output(["docker", "version", "--format", "{{.Server}}"])]
     return Builder(working[0]) if working else None
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    for stop in (process.terminate, process.kill):
+        try:
+            process.wait(_END_SECONDS)
+            return
+        except subprocess.TimeoutExpired:
+            stop()
 
 
 def _output(command: Sequence[str]) -> str:

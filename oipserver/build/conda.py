@@ -9,43 +9,35 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidArgumentError
+from .conda_names import is_python_package, pip_name
 
 ENVIRONMENT_FILES = ("environment.yml", "environment.yaml", "conda.yml", "conda.yaml")
 
-# Packages whose name on the Python package index is another one.
-_NAMES = {
-    "dask-core": "dask",
-    "matplotlib-base": "matplotlib",
-    "msgpack-python": "msgpack",
-    "opencv": "opencv-python-headless",
-    "py-opencv": "opencv-python-headless",
-    "py-xgboost": "xgboost",
-    "py-xgboost-cpu": "xgboost",
-    "pytables": "tables",
-    "pytorch": "torch",
-    "pytorch-cpu": "torch",
-    "pytorch-gpu": "torch",
-}
+_PART = re.compile(r"(?:[\w./-]+::)?(?P<name>[A-Za-z0-9_][\w.-]*)\s*(?P<constraint>[^\w\s].*|\s\S.*)?")
+_CLAUSE = re.compile(r"(?P<operator>===?|!=|<=|>=|~=|<|>|=)?(?P<version>\d[\w.+!-]*?)(?P<any>\.?\*)?")
+_BUILT = re.compile(r"=?=?(\d[^=,<>!~]*)=([^=]+)")
+_RELEASE = re.compile(r"[\d.]+")
+_VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
-# Programs and C libraries, as full exports of an environment list them: a base image has them, or none is needed.
-_NO_PYTHON = re.compile(
-    r"_.*|ld_impl_.*|lib(gcc|stdcxx|gfortran|gomp|ffi|blas|cblas|lapack|openblas|uuid|zlib|sqlite|nsl|xcrypt|expat|lzma|"
-    r"png|jpeg|tiff|webp|deflate|curl|protobuf|abseil).*|cuda.*|cudnn|nccl|mkl|blas|openblas|intel-openmp|"
-    r"llvm-openmp|openssl|ca-certificates|ncurses|readline|sqlite|tk|xz|zlib|zstd|bzip2|gcc.*|gxx.*|tzdata|icu|"
-    r"nodejs|ffmpeg|git|make|cmake"
-)
-_PART = re.compile(r"(?:[\w.-]+::)?(?P<name>[A-Za-z0-9_][\w.-]*)\s*(?P<constraint>[^\w\s].*|\s\S.*)?")
-_MINOR = re.compile(r"[^\d]*(\d+\.\d+)")
+# Where a file leaves the choice: the Python of our own images first, those too old for this server last.
+_PYTHONS = ((3, 12), (3, 13), (3, 11), (3, 14), (3, 10), (3, 9), (3, 8))
+_PINNED = re.compile(r"(?:==|~=)(\d+)\.(\d+)")
 
 
 @dataclass(slots=True)
 class CondaEnvironment:
-    """What an environment file asks for: ``python`` as "3.12" where it says, requirements for pip, and the packages
-    that are ``left_out`` because they are no Python packages."""
+    """What an environment file asks for: ``python`` as "3.12" where it says, requirements for pip, packages that are
+    ``left_out`` because they are no Python packages, and variables to set.
+
+    ``from_channels``: some requirements were conda's, from ``channels`` that pip does not know.
+    """
 
     python: str | None = None
     requirements: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    variables: dict[str, str] = field(default_factory=dict)
+    channels: list[str] = field(default_factory=list)
+    from_channels: bool = False
 
 
 def read_environment(path: Path) -> CondaEnvironment:
@@ -53,12 +45,14 @@ def read_environment(path: Path) -> CondaEnvironment:
 
     Raises InvalidArgumentError naming the file where it cannot be read, or names a package pip has no words for.
     """
-    found = CondaEnvironment()
-    for entry in _dependencies(path):
+    content = _content(path)
+    found = CondaEnvironment(variables=_variables(content, path))
+    found.channels = [str(each) for each in _list(content, "channels", path)]
+    for entry in _list(content, "dependencies", path):
         if isinstance(entry, dict) and set(entry) == {"pip"}:
-            found.requirements += [str(each).strip() for each in entry["pip"] or ()]
+            found.requirements += [" ".join(str(each).split()) for each in _list(entry, "pip", path)]
         elif isinstance(entry, str):
-            _add(found, entry.strip(), path)
+            _add(found, " ".join(entry.split()), path)
         else:
             raise InvalidArgumentError(f"{path}: expected a package or a list 'pip' in dependencies, got {entry!r}")
     return found
@@ -70,7 +64,7 @@ def require_yaml(path: Path) -> None:
         raise InvalidArgumentError(f'{path} can be read with PyYAML alone: pip install "oipserver[build]"')
 
 
-def _dependencies(path: Path) -> list[Any]:
+def _content(path: Path) -> dict[str, Any]:
     require_yaml(path)
     import yaml  # an extra: nothing but these files needs it
 
@@ -78,32 +72,94 @@ def _dependencies(path: Path) -> list[Any]:
         content = yaml.safe_load(path.read_bytes())
     except (OSError, yaml.YAMLError) as error:
         raise InvalidArgumentError(f"cannot read {path}: {' '.join(str(error).split())}") from None
-    dependencies = content.get("dependencies", []) if isinstance(content, dict) else None
-    if not isinstance(dependencies, list):
+    if not isinstance(content, dict):
         raise InvalidArgumentError(f"{path}: expected an object with a list of dependencies")
-    return dependencies
+    return content
+
+
+def _list(content: dict[str, Any], key: str, path: Path) -> list[Any]:
+    found = content.get(key)
+    if found is None:
+        return []
+    if not isinstance(found, list):
+        raise InvalidArgumentError(f"{path}: expected a list of {key}, got {found!r}")
+    return found
+
+
+def _variables(content: dict[str, Any], path: Path) -> dict[str, str]:
+    found = content.get("variables") or {}
+    if not isinstance(found, dict):
+        raise InvalidArgumentError(f"{path}: expected an object of variables, got {found!r}")
+    for name in found:
+        if not isinstance(name, str) or not _VARIABLE.fullmatch(name):
+            raise InvalidArgumentError(f"{path}: {name!r} cannot be the name of a variable")
+    return {name: "" if value is None else str(value) for name, value in found.items()}
 
 
 def _add(found: CondaEnvironment, entry: str, path: Path) -> None:
     match = _PART.fullmatch(entry)
-    constraint = (match["constraint"] or "").strip() if match else ""
-    if match is None or {"|", "["} & set(constraint):
+    constraint = _constraint(match["constraint"] or "") if match else None
+    if match is None or constraint is None:
         raise InvalidArgumentError(f"{path}: '{entry}' has no counterpart for pip: move it into the 'pip' list")
     name = match["name"].lower()
     if name == "python":
-        minor = _MINOR.match(constraint)
-        found.python = minor[1] if minor else None
-    elif _NO_PYTHON.fullmatch(name):
+        found.python = _python(constraint)
+    elif not is_python_package(name):
         found.left_out.append(name)
     elif name != "pip":
-        found.requirements.append(_NAMES.get(name, name) + _constraint(constraint))
+        found.requirements.append(pip_name(name) + constraint)
+        found.from_channels = True
 
 
-def _constraint(conda: str) -> str:
-    """Conda's ``=1.2`` (any 1.2), ``=1.2.3=build`` (just that), ``1.2.*`` and ``>=1,<2`` in pip's words."""
-    if not conda or conda == "*":
+def _constraint(conda: str) -> str | None:
+    """Conda's ``=1.2`` (any 1.2), ``=1.2.3=build`` and ``1.2.3 build`` (just that), ``1.2.*`` and ``>=1, <2`` in pip's
+    words; None where it has none."""
+    tidy = re.sub(r"\s*,\s*", ",", re.sub(r"([<>=!~])\s+", r"\1", conda.strip()))
+    version, _, build = tidy.partition(" ")
+    if not build and (pinned := _BUILT.fullmatch(version)):
+        version, build = pinned[1], pinned[2]
+    if " " in build:
+        return None
+    if version in ("", "*"):
         return ""
-    if conda.startswith("=") and not conda.startswith("=="):
-        version, _, build = conda[1:].partition("=")
-        return f"=={version}" if build or version.endswith("*") else f"=={version}.*"
-    return f"=={conda}" if conda[0].isdigit() else conda.replace(" ", "")
+    clauses = [_clause(each, exact=bool(build)) for each in version.split(",")]
+    return ",".join(clauses) if all(clauses) else None
+
+
+def _clause(conda: str, *, exact: bool) -> str:
+    """One comparison in pip's words, ``exact`` where a build stands behind it; "" where pip has none."""
+    match = _CLAUSE.fullmatch(conda)
+    if match is None:
+        return ""
+    operator, version = match["operator"] or "==", match["version"]
+    if operator == "=":
+        return f"=={version}" if exact or not _RELEASE.fullmatch(version) else f"=={version}.*"
+    return f"{operator}{version}.*" if match["any"] and operator in ("==", "!=") else operator + version
+
+
+def _python(constraint: str) -> str | None:
+    """The Python, as "3.12", that a constraint in pip's words names, else the first of _PYTHONS that it allows; None
+    where it is empty."""
+    if not constraint:
+        return None
+    if pinned := _PINNED.match(constraint):
+        return f"{pinned[1]}.{pinned[2]}"
+    for python in _PYTHONS:
+        if all(_allows(clause, python) for clause in constraint.split(",")):
+            return "{}.{}".format(*python)
+    return None
+
+
+def _allows(clause: str, python: tuple[int, int]) -> bool:
+    """Whether a comparison lets some patch of a minor version through, a high one: ``<3.12`` lets no 3.12 through."""
+    match = _CLAUSE.fullmatch(clause)
+    numbers = tuple(int(each) for each in re.findall(r"\d+", match["version"] if match else "")[:2])
+    given = python[: len(numbers)]
+    operator = (match["operator"] if match else None) or "=="
+    if operator in ("==", "===", "~="):
+        return given == numbers
+    if operator in (">=", ">"):
+        return given >= numbers
+    if operator == "!=":
+        return given != numbers
+    return given < numbers or (operator == "<=" and given == numbers)

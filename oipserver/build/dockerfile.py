@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +10,8 @@ from pathlib import Path
 
 from .. import __version__
 from ..settings import Settings
-from .needs import PACKAGE, Needs
+from .needs import OLDEST_PYTHON, PACKAGE, Needs
+from .requirements import is_plain, shell_words
 
 PYTHON = "3.12"
 CPU_BASE = "python:{python}-slim-bookworm"
@@ -24,11 +24,13 @@ WHEELHOUSE = "wheelhouse"  # the name of the build context that has the wheels
 _MARK = "# Written by oipserver"
 _GPU_EXTRAS = {"onnx": "cuda"}
 _GPU_PACKAGES = ("python3", "python3-venv")
+_GPU_PYTHON = "3.12"  # what they are in GPU_BASE
 _SYSTEM_PACKAGES = {"lightgbm": "libgomp1"}
-# Requirements that name files beside themselves can only be read where the whole folder is.
-_NAMES_FILES = re.compile(
-    r"^\s*(-r|-c|-e|--requirement|--constraint|--editable|\.|/|file:|[^#]*@\s*file:)", re.MULTILINE
-)
+# Before pip, which would but say that it finds no version of this server.
+_PYTHON_CHECK = (
+    f"python3 -c 'import sys; sys.version_info >= {OLDEST_PYTHON} or "
+    'sys.exit("the base image has Python " + sys.version.split()[0] + ": expected {}.{} or newer")\''
+).format(*OLDEST_PYTHON)
 
 DOCKERIGNORE = """\
 # What no image needs.
@@ -65,7 +67,8 @@ class Options:
         """The wheelhouse relative to ``folder``, where it lies in it; others need a build context of their own."""
         if self.wheelhouse is None or not self.wheelhouse.resolve().is_relative_to(folder.resolve()):
             return None
-        return self.wheelhouse.resolve().relative_to(folder.resolve()).as_posix()
+        inside = self.wheelhouse.resolve().relative_to(folder.resolve()).as_posix()
+        return inside if is_plain(inside) else None
 
 
 def is_ours(text: str) -> bool:
@@ -78,13 +81,22 @@ def dockerfile(needs: Needs, options: Options) -> str:
     found = needs.extras if options.extras is None else options.extras
     extras = {_GPU_EXTRAS.get(each, each) if options.gpu else each for each in found}
     packages = [
-        *(_GPU_PACKAGES if options.gpu else ()),
         *(_SYSTEM_PACKAGES[each] for each in sorted(extras) if each in _SYSTEM_PACKAGES),
         *options.system_packages,
     ]
     image = options.base_image or (GPU_BASE if options.gpu else CPU_BASE.format(python=needs.python or PYTHON))
-    lines, base = _base(image, dict.fromkeys(packages))
+    lines, base = _base(image, dict.fromkeys(packages), with_python=options.gpu)
     return "\n".join([*_head(needs), *lines, *_build(needs, options, extras, base), *_final(needs, options, base)])
+
+
+def gpu_note(needs: Needs) -> str | None:
+    """What to tell whoever builds an image for GPUs of models that were made with another Python than it has."""
+    if needs.python in (None, _GPU_PYTHON):
+        return None
+    return (
+        f"the image for GPUs has Python {_GPU_PYTHON}, the models ask for {needs.python}: --base-image "
+        f"{CPU_BASE.format(python=needs.python)} has that, and as well does for GPUs, as CUDA's libraries are wheels"
+    )
 
 
 def _head(needs: Needs) -> list[str]:
@@ -94,26 +106,35 @@ def _head(needs: Needs) -> list[str]:
     return [_line(f"{_MARK} dockerfile, which overwrites it; {source}; {what}."), *notes]
 
 
-def _base(image: str, packages: Iterable[str]) -> tuple[list[str], str]:
+def _base(image: str, packages: Iterable[str], *, with_python: bool) -> tuple[list[str], str]:
     """The lines about the base image, and what the other stages start from.
 
     A stage without any instruction is none: buildah would take the image it starts from for its own, and remove it.
     """
     names = " ".join(map(shlex.quote, packages))
-    if not names:
-        return [f"ARG BASE_IMAGE={image}", ""], "${BASE_IMAGE}"
-    install = f"RUN apt-get update && apt-get install --yes --no-install-recommends {names} \\"
-    lists = "    && rm -rf /var/lib/apt/lists/*"
-    return [f"ARG BASE_IMAGE={image}", "FROM ${BASE_IMAGE} AS base", install, lists, ""], "base"
+    lines = [f"ARG BASE_IMAGE={image}", "", "FROM ${BASE_IMAGE} AS base"]
+    if with_python:  # CUDA's images have none
+        lines.append(f"RUN python3 -c 'import ensurepip' 2>/dev/null || {_apt(' '.join(_GPU_PACKAGES))}")
+    if names:
+        lines.append(f"RUN {_apt(names)}")
+    return ([*lines, ""], "base") if len(lines) > 3 else (lines[:2], "${BASE_IMAGE}")
+
+
+def _apt(names: str) -> str:
+    install = f"apt-get install --yes --no-install-recommends {names}"
+    lists = "rm -rf /var/lib/apt/lists/*"
+    return f"( \\\n    apt-get update && DEBIAN_FRONTEND=noninteractive {install} \\\n    && {lists} )"
 
 
 def _build(needs: Needs, options: Options, extras: set[str], base: str) -> list[str]:
     """The stage with pip: what models do not change first, in layers of its own, then the folder."""
     lines = [
         f"FROM {base} AS build",
-        "ARG PIP_INDEX_URL",
-        "ARG PIP_EXTRA_INDEX_URL",
-        f"RUN python3 -m venv {VENV}",
+        # Empty is as good as none to pip, while builders warn of arguments without a value.
+        "ARG PIP_INDEX_URL=",
+        "ARG PIP_EXTRA_INDEX_URL=",
+        f"RUN {_PYTHON_CHECK} \\",
+        f"    && python3 -m venv {VENV}",
         f"ENV PATH={VENV}/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1",
     ]
     inside = options.wheelhouse_inside(needs.folder)
@@ -122,28 +143,35 @@ def _build(needs: Needs, options: Options, extras: set[str], base: str) -> list[
         lines.append("ENV PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels")
     names = f"[{','.join(sorted(extras))}]" if extras else ""
     first = [] if needs.is_server else [shlex.quote(f"{PACKAGE}{names}=={__version__}")]
-    then = []
     for number, file in enumerate(needs.files):
-        if _NAMES_FILES.search((needs.folder / file).read_text(errors="replace")):
-            then.append(f"-r {shlex.quote(file)}")
-        else:
-            lines.append(f"COPY {json.dumps([file, f'/requirements/{number}.txt'])}")
-            first.append(f"-r /requirements/{number}.txt")
-    # Options of pip, as environment files may have them, are several words.
-    first += [shlex.join(each.split()) if each.startswith("-") else shlex.quote(each) for each in needs.requirements]
-    if needs.project:
-        then.append(shlex.quote(f".{names}") if needs.is_server else ".")
-    lines += [*_pip(first), "COPY . /source"]
-    lines += ["WORKDIR /source", *_pip(then)] if then else []
+        lines.append(f"COPY {json.dumps([file, f'/requirements/{number}.txt'], ensure_ascii=False)}")
+        first.append(f"-r /requirements/{number}.txt")
+    first += map(shell_words, needs.requirements)
+    # Where the folder lies in the image in the end: what is installed to be edited is found there.
+    place = "/source" if needs.is_server else MODELS
+    lines += [*_pip(first), f"COPY . {place}", *_local(needs, place, names)]
     if not needs.is_server:
-        gone = f"rm -rf {shlex.quote(f'/source/{inside}')} && " if inside else ""
+        gone = f"rm -rf {shlex.quote(f'{MODELS}/{inside}')} && " if inside else ""
         # Whoever the image runs as can read the models, whatever their files allow where they came from.
-        lines.append(f"RUN {gone}chmod -R a+rX,go-w /source")
+        lines.append(f"RUN {gone}chmod -R a+rX,go-w {MODELS}")
     return [*lines, ""]
 
 
-def _pip(quoted: list[str]) -> list[str]:
-    return [" \\\n    ".join(["RUN pip install", *quoted])] if quoted else []
+def _local(needs: Needs, place: str, names: str) -> list[str]:
+    """What can be installed only where the folder is, from the folders that it names its files from."""
+    folders: dict[str, list[str]] = {}
+    for folder, requirement in needs.local:
+        folders.setdefault(folder, []).append(shell_words(requirement))
+    if needs.project:
+        folders.setdefault(".", []).append(shlex.quote(f".{names}") if needs.is_server else ".")
+    lines = [f"WORKDIR {place}"] if folders else []
+    for folder, quoted in folders.items():
+        lines += _pip(quoted, where="" if folder == "." else f"cd {shlex.quote(folder)} && ")
+    return lines
+
+
+def _pip(quoted: list[str], where: str = "") -> list[str]:
+    return [" \\\n    ".join([f"RUN {where}pip install", *quoted])] if quoted else []
 
 
 def _final(needs: Needs, options: Options, base: str) -> list[str]:
@@ -154,7 +182,8 @@ def _final(needs: Needs, options: Options, base: str) -> list[str]:
         "ARG BASE_IMAGE",
         _labels(needs),
         f"COPY --from=build {VENV} {VENV}",
-        *([] if needs.is_server else [f"COPY --from=build /source {MODELS}"]),
+        *([] if needs.is_server else [f"COPY --from=build {MODELS} {MODELS}"]),
+        *(f"ENV {name}={_quoted(value)}" for name, value in sorted(needs.variables.items())),
         # Nothing but /tmp is written at run time, so that a read-only file system and any user id will do.
         f"ENV PATH={VENV}/bin:$PATH HOME=/tmp PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1",
         *(["ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility"] if options.gpu else []),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import metadata
 from pathlib import Path
-from typing import Any
 
 from ..errors import InvalidArgumentError
 from ..repository import FileModelRepository
@@ -17,14 +17,15 @@ from ..runtime import runtime_name
 from ..settings import Environment, ModelSettings, Settings, resolve_settings
 from .conda import ENVIRONMENT_FILES, read_environment, require_yaml
 from .mlflow_folders import mlflow_folders, python_of
+from .requirements import is_plain, names_files
 from .walk import links_out
 
 REQUIREMENTS_FILE = "requirements.txt"
 PROJECT_FILE = "pyproject.toml"
 PACKAGE = "oipserver"
+OLDEST_PYTHON = (3, 11)
 
 _NOBODY = Environment({})  # an image is the same whoever builds it: variables of this process set nothing in it
-_OLDEST_PYTHON = (3, 11)
 
 
 @dataclass(slots=True)
@@ -32,7 +33,8 @@ class Needs:
     """What was found in ``folder``.
 
     ``models`` as NAME or NAME:VERSION, ``bare``: the runtimes of those that no settings describe. ``extras`` of this
-    server's package; ``files`` with requirements, relative to the folder; ``requirements`` that stand in no such file.
+    server's package; ``files`` with requirements, relative to the folder; ``requirements`` that stand in no such file;
+    ``local``: those that name files, each behind the folder it names them from; ``variables`` to set, of conda's.
     ``project``: the folder itself is a package to install; ``is_server``: it is this server's own source, whose image
     has no models. ``python`` the models were made with, as "3.12"; ``notes`` are for whoever builds.
     """
@@ -44,6 +46,8 @@ class Needs:
     extras: set[str] = field(default_factory=set)
     files: list[str] = field(default_factory=list)
     requirements: list[str] = field(default_factory=list)
+    local: list[tuple[str, str]] = field(default_factory=list)
+    variables: dict[str, str] = field(default_factory=dict)
     project: bool = False
     is_server: bool = False
     python: str | None = None
@@ -108,11 +112,14 @@ def _add_project(needs: Needs) -> None:
         content = tomllib.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise InvalidArgumentError(f"cannot read {path}: {error}") from None
-    project: dict[str, Any] = content.get("project", {})
+    project = content.get("project", {})
+    dependencies = project.get("dependencies", []) if isinstance(project, dict) else None
+    if not isinstance(dependencies, list) or not all(isinstance(each, str) for each in dependencies):
+        raise InvalidArgumentError(f"{path}: expected a table 'project' with a list of texts 'dependencies'")
     needs.is_server = project.get("name") == PACKAGE
     needs.project = "build-system" in content
     if not needs.project:
-        needs.requirements += project.get("dependencies", [])
+        needs.requirements += [" ".join(each.split()) for each in dependencies]
 
 
 def _add_folder(needs: Needs, place: Path) -> None:
@@ -132,20 +139,36 @@ def _add_mlflow(needs: Needs, place: Path) -> None:
 
 
 def _add_file(needs: Needs, path: Path) -> None:
-    if not path.is_file() or not path.is_relative_to(needs.folder):
-        raise InvalidArgumentError(f"{path} is no file in {needs.folder}: expected one with requirements")
-    needs.files.append(path.relative_to(needs.folder).as_posix())
+    place = Path(os.path.normpath(path))
+    if not place.is_relative_to(needs.folder) or not path.resolve().is_relative_to(needs.folder.resolve()):
+        raise InvalidArgumentError(f"{path} leads out of {needs.folder}: an image can have what is in the folder alone")
+    try:
+        text = path.read_text(errors="replace")
+    except OSError as error:
+        raise InvalidArgumentError(f"cannot read {path}: {error.strerror}") from None
+    name = place.relative_to(needs.folder).as_posix()
+    # The builder is given files by name, and takes these characters alone for what they are.
+    if names_files(text) or not is_plain(name):
+        needs.local.append((_relative(needs, place.parent), f"-r {shlex.quote(place.name)}"))
+    elif name not in needs.files:
+        needs.files.append(name)
 
 
 def _add_conda(needs: Needs, path: Path) -> None:
     found = read_environment(path)
     for each in _new(found.requirements, needs.requirements):
-        option, _, file = each.partition(" ")
+        option, _, file = each.replace("=", " ", 1).partition(" ")
         if option in ("-r", "--requirement"):  # relative to the file that says so
             _add_file(needs, path.parent / file.strip())
+        elif names_files(each):
+            needs.local.append((_relative(needs, path.parent), each))
         else:
             needs.requirements.append(each)
     _add_python(needs, found.python, path)
+    needs.variables |= found.variables
+    if found.from_channels:
+        channels = f"; conda's channels are not used: {', '.join(found.channels)}" if found.channels else ""
+        needs.notes.append(f"{path.name}: its packages come from the Python package index, by pip{channels}")
     if found.left_out:
         what = ", ".join(found.left_out)
         needs.notes.append(f"{path.name}: left out, as pip cannot install it: {what} (see --system-packages)")
@@ -156,10 +179,14 @@ def _add_python(needs: Needs, python: str | None, where: Path) -> None:
         return
     if needs.python is not None:
         needs.notes.append(f"{where} asks for Python {python}, others for {needs.python}, which the image has")
-    elif tuple(map(int, python.split("."))) < _OLDEST_PYTHON:
+    elif tuple(map(int, python.split("."))) < OLDEST_PYTHON:
         needs.notes.append(f"{where} asks for Python {python}, which is too old for this server: pickles may not load")
     else:
         needs.python = python
+
+
+def _relative(needs: Needs, folder: Path) -> str:
+    return folder.relative_to(needs.folder).as_posix()
 
 
 def _new(found: Iterable[str], present: Iterable[str]) -> list[str]:

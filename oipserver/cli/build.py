@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import shlex
 import shutil
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..build import BUILDERS, DOCKERIGNORE, Builder, Needs, Options, dockerfile, find_builder, is_ours
-from ..errors import UnavailableError
-from .dockerfile import write
-from .image_options import add_image_options, image_of
+from ..build import BUILDERS, DOCKERIGNORE, Builder, Needs, Options, dockerfile, find_builder
+from ..errors import InvalidArgumentError, UnavailableError
+from .dockerfile import may_write, write
+from .image_options import add_image_options, image_name, image_of
 from .parser import Parser
 
 _GRACE = 5.0  # seconds beyond shutdown_timeout until a stopped container is killed
@@ -36,7 +37,8 @@ def run(arguments: Sequence[str]) -> int:
         shutil.rmtree(scratch)
         raise
     if code:
-        print(f"\n{builder.name} failed; the Dockerfile is {scratch / 'Dockerfile'}")
+        what = f"{builder.name} failed with exit code {code} and said why above"
+        print(f"\noipserver: error: {what}; the Dockerfile is {scratch / 'Dockerfile'}", file=sys.stderr)
         return code
     shutil.rmtree(scratch)
     _report(builder, namespace.tag, needs, options)
@@ -52,7 +54,7 @@ def _parser() -> Parser:
     parser.usage = "oipserver build DIR -t TAG [options] [-- OPTIONS OF THE BUILDER]"
     add_image_options(parser)
     group = parser.add_argument_group("build")
-    group.add_argument("-t", "--tag", required=True, help="name of the image")
+    group.add_argument("-t", "--tag", required=True, type=image_name, help="name of the image")
     group.add_argument("--builder", choices=BUILDERS, help="program that builds [the first that is here]")
     group.add_argument("--no-cache", action="store_true", help="make every layer anew")
     group.add_argument("--platform", metavar="OS/ARCH", help="platform of the image, such as linux/arm64")
@@ -87,14 +89,18 @@ def _outside(needs: Needs, options: Options) -> Path | None:
 
 def _no_builder(namespace: argparse.Namespace, needs: Needs, options: Options) -> UnavailableError:
     """Leave the Dockerfile where it can be used, and say how."""
-    path = needs.folder / "Dockerfile"
-    if path.exists() and not is_ours(path.read_text(errors="replace")):
-        path = path.with_name("Dockerfile.oipserver")
-    write(path, dockerfile(needs, options))
+    text = dockerfile(needs, options)
+    try:
+        beside = needs.folder / "Dockerfile"
+        path = write(beside if may_write(beside) else beside.with_name("Dockerfile.oipserver"), text)
+    except InvalidArgumentError:  # a folder that cannot be written to
+        path = write(Path(tempfile.mkdtemp(prefix="oipserver-build-")) / "Dockerfile", text)
     command = Builder("docker").command(namespace.folder, path, namespace.tag, wheelhouse=_outside(needs, options))
+    engine = "; docker is here, but its engine does not answer" if shutil.which("docker") else ""
     return UnavailableError(
-        f"no builder found ({', '.join(BUILDERS)}), but {path} is written. Install podman, docker or buildah and run "
-        f"this again; or run '{shlex.join(command)}' where there is one; or give the folder to a builder in a cluster"
+        f"no builder found ({', '.join(BUILDERS)}{engine}), but {path} is written. Install podman, docker or buildah "
+        f"and run this again; or run '{shlex.join(command)}' where there is one; or give the folder to a builder in a "
+        "cluster"
     )
 
 

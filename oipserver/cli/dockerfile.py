@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def run(arguments: Sequence[str]) -> int:
     written = [write_dockerfile(folder / "Dockerfile", dockerfile(needs, options), force=namespace.force)]
     if namespace.include_dockerignore:
         ignore = folder / ".dockerignore"
-        if namespace.force or not ignore.exists() or ignore.read_text() == DOCKERIGNORE:
+        if namespace.force or not os.path.lexists(ignore):
             written.append(write(ignore, DOCKERIGNORE))
     print(
         f"wrote {' and '.join(map(str, written))}\n\n  oipserver build {folder} -t TAG, or docker build {folder} -t TAG"
@@ -33,9 +34,19 @@ def run(arguments: Sequence[str]) -> int:
 
 def write_dockerfile(path: Path, text: str, *, force: bool = False) -> Path:
     """Write a Dockerfile, over one that this command has written. Raises AlreadyExistsError over any other."""
-    if path.exists() and not force and not is_ours(path.read_text(errors="replace")):
+    if not force and not may_write(path):
         raise AlreadyExistsError(f"{path} was not written by this command: nothing was written; --force overwrites it")
     return write(path, text)
+
+
+def may_write(path: Path) -> bool:
+    """Whether a Dockerfile can be written there without loss: nothing is, or a file that this command has written."""
+    if not os.path.lexists(path):
+        return True
+    try:  # a link may lead anywhere
+        return not path.is_symlink() and is_ours(path.read_text(errors="replace"))
+    except OSError:
+        return False
 
 
 def write(path: Path, text: str) -> Path:

@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from importlib.metadata import metadata
 from pathlib import Path
 
-from ..build import Needs, Options, needs_of
+from ..build import Needs, Options, gpu_note, needs_of
 from ..errors import InvalidArgumentError
 from .parser import Parser, unknown
+
+# Registry, path, tag and digest, each where it may stand; builders know the finer rules.
+_IMAGE = re.compile(r"(?:[\w.-]+(?::\d+)?/)?[a-z0-9][a-z0-9._/-]*(?::\w[\w.-]*)?(?:@\w+:[0-9a-f]+)?", re.ASCII)
+_SYSTEM_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(?::\w+)?(?:=[\w.+:~-]+)?", re.ASCII)
+
+
+def image_name(text: str) -> str:
+    """The name of an image, as a type of arguments. Raises ArgumentTypeError."""
+    if not _IMAGE.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} names no image: expected one like shop/models:1, in small letters")
+    return text
 
 
 def add_image_options(parser: Parser) -> None:
     """Add the folder and what can be chosen about its image."""
     parser.add_argument("folder", metavar="DIR", type=Path, help="folder of models")
     group = parser.add_argument_group("image")
-    group.add_argument("--base-image", metavar="IMAGE", help="image to start from; it must have Python with venv")
+    group.add_argument(
+        "--base-image", metavar="IMAGE", type=image_name, help="image to start from; it must have Python with venv"
+    )
     group.add_argument("--gpu", action="store_true", help="an image for NVIDIA GPUs, with CUDA")
     group.add_argument(
         "--runtimes", metavar="A,B", help="extras to install, such as onnx,sklearn; default: those the models need"
@@ -35,14 +49,31 @@ def add_image_options(parser: Parser) -> None:
 def image_of(namespace: argparse.Namespace) -> tuple[Needs, Options]:
     """What the folder needs and what was chosen; notes go to the terminal. Raises OIPError."""
     needs = needs_of(namespace.folder, mlflow_requirements=not namespace.no_mlflow_requirements)
+    if namespace.gpu and namespace.base_image is None and (note := gpu_note(needs)):
+        needs.notes.append(note)
     for note in needs.notes:
         print(f"oipserver: note: {note}", file=sys.stderr)
-    wheelhouse: Path | None = namespace.wheelhouse
-    if wheelhouse is not None and not wheelhouse.is_dir():
-        raise InvalidArgumentError(f"--wheelhouse {wheelhouse} is no folder: expected one with wheels (pip wheel)")
     extras = None if namespace.runtimes is None else _extras(namespace.runtimes)
-    system_packages = tuple(_words(namespace.system_packages))
-    return needs, Options(namespace.base_image, namespace.gpu, extras, wheelhouse, system_packages)
+    system_packages = _system_packages(namespace.system_packages)
+    return needs, Options(
+        namespace.base_image, namespace.gpu, extras, _wheelhouse(namespace.wheelhouse), system_packages
+    )
+
+
+def _wheelhouse(folder: Path | None) -> Path | None:
+    if folder is not None and not any(folder.glob("*.whl")):
+        what = "has no wheels" if folder.is_dir() else "is no folder"
+        raise InvalidArgumentError(f"--wheelhouse {folder} {what}: expected a folder that 'pip wheel' has filled")
+    return folder
+
+
+def _system_packages(text: str) -> tuple[str, ...]:
+    for word in _words(text):
+        if not _SYSTEM_PACKAGE.fullmatch(word):
+            raise InvalidArgumentError(
+                f"--system-packages: {word!r} names no package: expected some like libgomp1,curl"
+            )
+    return tuple(_words(text))
 
 
 def _words(text: str) -> list[str]:

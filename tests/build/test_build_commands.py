@@ -82,6 +82,7 @@ def test_wheels_outside_are_a_context_of_their_own(
     models: Path, record: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     install(record, "docker")
+    (record / "one-1-py3-none-any.whl").touch()
     assert main(["build", str(models), "-t", "shop", "--gpu", "--wheelhouse", str(record)]) == 0
     told = capfd.readouterr().out
     assert f"--build-context wheelhouse={record}" in told
@@ -103,9 +104,17 @@ def test_what_fails_leaves_its_dockerfile(
     install(record, "podman")
     monkeypatch.setenv("BUILDER_FAILS", "17")
     assert main(["build", str(models), "-t", "shop"]) == 17
-    last = capfd.readouterr().out.splitlines()[-1]
-    assert last.startswith("podman failed; the Dockerfile is ")
+    last = capfd.readouterr().err.splitlines()[-1]
+    assert last.startswith("oipserver: error: podman failed with exit code 17 and said why above; the Dockerfile is ")
     assert Path(last.split()[-1]).exists()
+
+
+def test_a_builder_that_cannot_be_run(models: Path, record: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    program = record.parent / "bin" / "podman"
+    program.write_bytes(b"no program")
+    program.chmod(0o755)
+    assert main(["build", str(models), "-t", "shop"]) == 1
+    assert "oipserver: error: podman cannot be run: Exec format error" in capfd.readouterr().err
 
 
 def test_without_a_builder_the_dockerfile_is_left(
@@ -124,6 +133,20 @@ def test_without_a_builder_the_dockerfile_is_left(
     assert (models / "Dockerfile.oipserver").exists()
 
 
+def test_without_a_builder_and_a_folder_to_write_to(
+    models: Path, record: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (models / "Dockerfile").mkdir()
+    (models / "Dockerfile.oipserver").mkdir()
+    install(record, "docker")
+    (record.parent / "bin" / "docker").write_text("#!/bin/sh\nexit 1\n")
+    assert main(["build", str(models), "-t", "shop"]) == 1
+    told = capfd.readouterr().err
+    assert "; docker is here, but its engine does not answer), but " in told
+    (written,) = record.parent.glob("oipserver-build-*/Dockerfile")
+    assert f"but {written} is written" in told
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
@@ -131,6 +154,11 @@ def test_without_a_builder_the_dockerfile_is_left(
         (("-t", "x", "--runtimes", "sklaern"), "unknown extra 'sklaern'; did you mean 'sklearn'?"),
         (("-t", "x", "--wheelhouse", "missing"), "--wheelhouse missing is no folder"),
         (("-t", "x", "--no-cach"), "did you mean '--no-cache'?"),
+        (("-t", "x", "--wheelhouse", "."), "--wheelhouse . has no wheels"),
+        (("-t", "Shop"), "'Shop' names no image: expected one like shop/models:1, in small letters"),
+        (("-t", "x", "--base-image", "a\nRUN true"), "names no image"),
+        (("-t", "x", "--system-packages", "a;true"), "--system-packages: 'a;true' names no package"),
+        (("-t", "x", "--system-packages=-o=x"), "names no package"),
         ((), "-t/--tag"),
     ],
 )
@@ -157,3 +185,16 @@ def test_dockerfile_writes_over_its_own_alone(models: Path, capfd: pytest.Captur
     assert "--force overwrites it" in capfd.readouterr().err
     assert main(["dockerfile", str(models), "--force"]) == 0
     assert path.read_text() != "FROM scratch\n"
+
+
+def test_dockerfile_follows_no_link(models: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (models / "Dockerfile").symlink_to(tmp_path / "elsewhere")
+    assert main(["dockerfile", str(models)]) == 1
+    assert not (tmp_path / "elsewhere").exists()
+    assert "was not written by this command" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["docker.io/library/python:3.12-slim", "localhost:5000/a/b-c_d:1.0", "x@sha256:0af9"])
+def test_names_of_images(models: Path, capfd: pytest.CaptureFixture[str], name: str) -> None:
+    assert main(["dockerfile", str(models), "--base-image", name]) == 0
+    assert f"ARG BASE_IMAGE={name}\n" in (models / "Dockerfile").read_text()

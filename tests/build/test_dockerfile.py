@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from oipserver import __version__
-from oipserver.build import DOCKERIGNORE, Options, dockerfile, is_ours, needs_of
+from oipserver.build import DOCKERIGNORE, Options, dockerfile, gpu_note, is_ours, needs_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,7 +36,7 @@ def test_models_are_no_layer_of_their_requirements(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("scipy\n")
     text = render(tmp_path)
     assert pip_words(text) == [[f"oipserver[onnx]=={__version__}", "-r", "/requirements/0.txt"]]
-    assert text.index("RUN pip install") < text.index("COPY . /source")
+    assert text.index("RUN pip install") < text.index("COPY . /mnt/models")
 
 
 @pytest.mark.parametrize("line", ["-r more.txt", "-e .", "./local.whl", "local @ file:local.whl", "-c versions.txt"])
@@ -44,7 +44,30 @@ def test_requirements_that_name_files_are_read_beside_them(tmp_path: Path, line:
     (tmp_path / "requirements.txt").write_text(f"scipy\n{line}\n")
     text = render(tmp_path)
     assert pip_words(text) == [[f"oipserver=={__version__}"], ["-r", "requirements.txt"]]
-    assert text.index("COPY . /source") < text.index("WORKDIR /source") < text.rindex("RUN pip install")
+    assert text.index("COPY . /mnt/models") < text.index("WORKDIR /mnt/models") < text.rindex("RUN pip install")
+
+
+def test_they_are_read_from_the_folder_they_stand_in(tmp_path: Path) -> None:
+    """Which stays where it is, for what is installed to be edited."""
+    model = tmp_path / "a $model"
+    model.mkdir()
+    (model / "model-settings.json").write_text('{"implementation": "models.MyModel"}')
+    (model / "requirements.txt").write_text("./local.whl\n")
+    (model / "environment.yml").write_text("dependencies:\n- pip:\n  - scipy\n  - -e .\n")
+    text = render(tmp_path)
+    assert "RUN cd 'a $model' && pip install \\\n    -r requirements.txt \\\n    -e .\n" in text
+    assert "COPY --from=build /mnt/models /mnt/models" in text
+    assert pip_words(text) == [[f"oipserver=={__version__}", "scipy"]]
+
+
+def test_files_with_names_that_mean_more_to_a_builder(tmp_path: Path) -> None:
+    model = tmp_path / "model[1]"
+    model.mkdir()
+    (model / "model-settings.json").write_text('{"implementation": "models.MyModel"}')
+    (model / "requirements.txt").write_text("scipy\n")
+    text = render(tmp_path)
+    assert "RUN cd 'model[1]' && pip install \\\n    -r requirements.txt\n" in text
+    assert 'COPY ["' not in text
 
 
 def test_words_reach_pip_as_they_are(tmp_path: Path) -> None:
@@ -70,6 +93,11 @@ def test_an_image_for_gpus(tmp_path: Path) -> None:
     text = render(tmp_path, gpu=True)
     assert text.splitlines()[1].startswith("ARG BASE_IMAGE=nvidia/cuda:")
     assert "--no-install-recommends python3 python3-venv" in text
+    assert gpu_note(needs_of(tmp_path)) is None
+    (tmp_path / "environment.yml").write_text("dependencies: [python=3.13]\n")
+    note = gpu_note(needs_of(tmp_path))
+    assert note is not None
+    assert "has Python 3.12, the models ask for 3.13: --base-image python:3.13-slim-bookworm" in note
     assert pip_words(text) == [[f"oipserver[cuda]=={__version__}"]]
     assert "NVIDIA_VISIBLE_DEVICES=all" in text
     assert "NVIDIA" not in render(tmp_path)
@@ -92,8 +120,11 @@ def test_wheelhouses_inside_and_outside(tmp_path: Path) -> None:
         folder.mkdir(parents=True)
     text = render(models, wheelhouse=inside)
     assert 'COPY ["the wheels", "/wheels"]' in text
-    assert "rm -rf '/source/the wheels'" in text
+    assert "rm -rf '/mnt/models/the wheels'" in text
     assert "COPY --from=wheelhouse . /wheels" in render(models, wheelhouse=outside)
+    odd = models / "$HOME*"  # a builder would look for another
+    odd.mkdir()
+    assert "COPY --from=wheelhouse . /wheels" in render(models, wheelhouse=odd)
     assert "PIP_NO_INDEX=1" in text
 
 
@@ -116,8 +147,15 @@ def test_notes_stand_at_the_head(tmp_path: Path) -> None:
 def test_names_say_nothing_to_a_builder(tmp_path: Path) -> None:
     folder = tmp_path / "möbel $HOME"
     folder.mkdir()
-    (folder / "model-settings.json").write_text(json.dumps({"name": 'a\nRUN "$(id)"', "implementation": "x.Y"}))
+    for number, name in enumerate(('a RUN "$(id)"', "b\nRUN true")):
+        (folder / str(number)).mkdir()
+        settings = {"name": name, "implementation": "x.Y"}
+        (folder / str(number) / "model-settings.json").write_text(json.dumps(settings))
+    (folder / "environment.yml").write_text(
+        "dependencies: [pip: ['scipy\n\n  RUN true']]\nvariables: {A: \"\\nRUN $B\"}\n"
+    )
     text = render(folder)
-    assert not [line for line in text.splitlines() if line.startswith('RUN "')]
+    assert not [line for line in text.splitlines() if line.startswith(('RUN "', "RUN true", "RUN $"))]
+    assert r'ENV A="RUN \$B"' in text
     assert r'image.title="möbel \$HOME"' in text
     assert r'image.description="Serves a RUN \"\$(id)\""' in text

@@ -82,7 +82,7 @@ def test_environment_files_may_name_files_and_options(tmp_path: Path) -> None:
     needs = needs_of(tmp_path)
     assert (needs.files, needs.requirements) == (["more.txt"], ["--pre", "numpy"])
     environment.write_text("dependencies:\n- pip:\n  - -r ../more.txt\n")
-    with pytest.raises(InvalidArgumentError, match="is no file in"):
+    with pytest.raises(InvalidArgumentError, match="leads out of"):
         needs_of(tmp_path)
 
 
@@ -147,6 +147,35 @@ def test_links_out_of_the_folder_are_told(tmp_path: Path) -> None:
     assert [note.split()[0] for note in notes] == ["model/again.onnx", "model/model.onnx"]
 
 
+def test_requirements_that_an_image_cannot_have(tmp_path: Path) -> None:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    (tmp_path / "mine.txt").write_text("scipy\n")
+    (folder / "requirements.txt").symlink_to("../mine.txt")
+    with pytest.raises(InvalidArgumentError, match=r"requirements.txt leads out of .*: an image can have"):
+        needs_of(folder)
+    (folder / "requirements.txt").unlink()
+    (folder / "environment.yml").write_text("dependencies:\n- pip:\n  - -r missing.txt\n")
+    with pytest.raises(InvalidArgumentError, match=r"cannot read .*missing.txt: No such file"):
+        needs_of(folder)
+
+
+def test_what_conda_has_beyond_packages(tmp_path: Path) -> None:
+    environment = tmp_path / "environment.yml"
+    environment.write_text(
+        "channels: [bioconda, conda-forge]\ndependencies: [numpy=2, libgcc]\nvariables: {A: 1, B: null}\n"
+    )
+    needs = needs_of(tmp_path)
+    assert (needs.requirements, needs.variables) == (["numpy==2.*"], {"A": "1", "B": ""})
+    where, left_out, _ = sorted(needs.notes)
+    assert where.endswith(
+        "come from the Python package index, by pip; conda's channels are not used: bioconda, conda-forge"
+    )
+    assert left_out == "environment.yml: left out, as pip cannot install it: libgcc (see --system-packages)"
+    environment.write_text("channels: [conda-forge]\ndependencies: [python=3.12, pip, {pip: [numpy]}]\n")
+    assert not [note for note in needs_of(tmp_path).notes if "environment.yml" in note]
+
+
 def test_what_cannot_be_served_is_told(tmp_path: Path) -> None:
     assert needs_of(tmp_path).notes == ["no models found: the image serves what is mounted at /mnt/models"]
     write_model(tmp_path / "model", "onnx", max_batch_size="many")
@@ -160,6 +189,11 @@ def test_what_cannot_be_served_is_told(tmp_path: Path) -> None:
         ("environment.yml", "dependencies: [", "cannot read .*environment.yml"),
         ("environment.yml", "- numpy", "expected an object with a list of dependencies"),
         ("environment.yml", "dependencies:\n- {npm: [x]}", "expected a package or a list 'pip'"),
+        ("environment.yml", "dependencies: {numpy: 2}", "expected a list of dependencies, got {'numpy': 2}"),
+        ("environment.yml", "dependencies:\n- pip: numpy", "expected a list of pip, got 'numpy'"),
+        ("environment.yml", "variables: {A B: 1}", "'A B' cannot be the name of a variable"),
+        ("pyproject.toml", "project = 1", "expected a table 'project'"),
+        ("pyproject.toml", "[project]\ndependencies = [1]", "a list of texts 'dependencies'"),
         ("environment.yml", "dependencies:\n- numpy 1.8|1.9", "'numpy 1.8|1.9' has no counterpart for pip"),
     ],
 )
