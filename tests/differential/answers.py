@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import json
-import ssl
 from typing import Any
 
-import grpc
 import httpx
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
 from oipserver.compat.grpc import dataplane_pb2_grpc
+from tests.support.peer_process import Address
+from tests.support.sent_requests import send_grpc, send_rest
 
-from .servers import Address
-
-SECONDS = 30.0
-_NO_TLS = (
-    ssl.create_default_context()
-)  # made once: httpx makes one for each request, which takes longer than the request
 #: Response headers that mean something to a client; the rest is the business of HTTP libraries.
 RELEVANT = ("allow", "location", "content-encoding", "vary")
 PREFIXES = ("x-", "ce-", "access-control-")
@@ -37,24 +31,10 @@ def ask(address: Address, case: dict[str, Any]) -> Answer:
 
 
 def _ask_rest(address: Address, case: dict[str, Any]) -> Answer:
-    content, headers = case.get("body"), httpx.Headers(case.get("headers"))
-    if content is not None and not isinstance(content, bytes):
-        content = json.dumps(content).encode()
-        headers.setdefault("content-type", "application/json")
-    headers.setdefault("accept-encoding", "identity")
     own_id = isinstance(case.get("body"), dict) and "id" in case["body"]
-    url = f"http://{address.http}{case['path']}"
-    try:
-        response = httpx.request(
-            case["method"],
-            url,
-            content=content,
-            headers=headers,
-            timeout=case.get("seconds", SECONDS),
-            verify=_NO_TLS,
-        )
-    except (httpx.RemoteProtocolError, httpx.ReadTimeout) as error:
-        return {"status": type(error).__name__, "type": "", "headers": {}, "body": ""}
+    response = send_rest(address.http, case, "application/json")
+    if isinstance(response, str):
+        return {"status": response, "type": "", "headers": {}, "body": ""}
     return {
         "status": response.status_code,
         "type": response.headers.get("content-type", ""),
@@ -103,26 +83,11 @@ def _tidy(body: Any, own_id: bool) -> Any:
 
 def _ask_grpc(address: Address, case: dict[str, Any]) -> Answer:
     name, message, own_id = case["rpc"], case["message"], bool(getattr(case["message"], "id", ""))
-    with grpc.insecure_channel(address.grpc) as channel:
-        stub = dataplane_pb2_grpc.GRPCInferenceServiceStub(channel)
-        call = getattr(stub, name)
-        metadata = tuple(case.get("metadata", {}).items())
-        messages: list[Message] = []
-        try:
-            if name == "ModelStreamInfer":
-                stream = call(iter([message]), metadata=metadata, timeout=SECONDS)
-                messages.extend(stream)
-                trailers = stream.trailing_metadata()
-            else:
-                found, done = call.with_call(message, metadata=metadata, timeout=SECONDS)
-                messages.append(found)
-                trailers = done.trailing_metadata()
-            status, details = "OK", ""
-        except grpc.RpcError as error:
-            status, details, trailers = error.code().name, error.details(), error.trailing_metadata()
-    bodies = [_grpc_body(each, own_id) for each in messages]
+    stub = dataplane_pb2_grpc.GRPCInferenceServiceStub
+    outcome = send_grpc(address.grpc, stub, name, [message], case.get("metadata"))
+    bodies, details = [_grpc_body(each, own_id) for each in outcome.messages], outcome.details
     body: Any = {"answers": bodies, "details": details} if name == "ModelStreamInfer" else details or bodies[0]
-    return {"status": status, "trailers": _trailers(trailers, own_id), "body": body}
+    return {"status": outcome.status, "trailers": _trailers(outcome.trailers, own_id), "body": body}
 
 
 def _grpc_body(message: Message, own_id: bool) -> dict[str, Any]:
@@ -133,5 +98,5 @@ def _grpc_body(message: Message, own_id: bool) -> dict[str, Any]:
 
 
 def _trailers(trailers: Any, own_id: bool) -> dict[str, str]:
-    found = {name: value for name, value in trailers or () if name.startswith(PREFIXES)}
+    found = {name: value for name, value in trailers if name.startswith(PREFIXES)}
     return found if own_id else {n: "generated" if n in GENERATED_HEADERS else v for n, v in found.items()}

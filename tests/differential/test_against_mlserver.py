@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.comparison import ComparisonTests
+
 from . import corpus_grpc, corpus_rest, environment, servers
 from .answers import ask
-from .comparison import SETTINGS, Comparison
+from .comparison import SETTINGS, MLServerComparison
 
 pytestmark = pytest.mark.process
 
@@ -16,13 +18,13 @@ CASES = [*corpus_rest.cases(), *corpus_grpc.cases()]
 
 
 @pytest.fixture(scope="module")
-def comparison(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> MLServerComparison:
     """Every case asked of both servers, without workers and with one."""
     try:
         installed = environment.find()
     except environment.MissingError as missing:
         pytest.skip(str(missing))
-    found = Comparison()
+    found = MLServerComparison()
     for workers in (0, 1):
         folder: Path = tmp_path_factory.mktemp(f"mlserver-{workers}")
         with (
@@ -35,14 +37,5 @@ def comparison(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
 
 
 @pytest.mark.timeout(600)
-def test_every_difference_is_intended(comparison: Comparison) -> None:
-    assert not comparison.unintended, "not in differences.json:\n" + "\n".join(comparison.unintended)
-
-
-def test_every_intended_difference_occurs(comparison: Comparison) -> None:
-    gone = list(comparison.not_occurred())
-    assert not gone, "in differences.json, but no longer so:\n" + "\n".join(gone)
-
-
-def test_names_of_cases_are_unique() -> None:
-    assert len(dict(CASES)) == len(CASES)
+class TestAgainstMLServer(ComparisonTests):
+    cases = CASES

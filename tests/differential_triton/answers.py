@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-import ssl
 from typing import Any
 
-import grpc
 import httpx
 from google.protobuf.json_format import MessageToDict
-from google.protobuf.message import Message
 from tritonclient.grpc import service_pb2_grpc
 
-from .servers import Address
+from tests.support.peer_process import Address
+from tests.support.sent_requests import send_grpc, send_rest
 
-SECONDS = 30.0
-#: Made once: httpx makes one for each request, which takes longer than the request.
-_NO_TLS = ssl.create_default_context()
 RELEVANT = ("allow", "content-encoding", "inference-header-content-length", "content-type")
 #: New in every answer: what tells times and counts of nanoseconds.
 _CLOCKS = ("ns", "last_inference")
@@ -32,15 +27,9 @@ def ask(address: Address, case: dict[str, Any]) -> Answer:
 
 
 def _ask_rest(address: Address, case: dict[str, Any]) -> Answer:
-    content, headers = case.get("body"), httpx.Headers(case.get("headers"))
-    if content is not None and not isinstance(content, bytes):
-        content = json.dumps(content).encode()
-    headers.setdefault("accept-encoding", "identity")
-    url = f"http://{address.http}{case['path']}"
-    try:
-        response = httpx.request(case["method"], url, content=content, headers=headers, timeout=SECONDS, verify=_NO_TLS)
-    except (httpx.RemoteProtocolError, httpx.ReadTimeout) as error:
-        return {"status": type(error).__name__, "headers": {}, "body": None, "message": ""}
+    response = send_rest(address.http, case)
+    if isinstance(response, str):
+        return {"status": response, "headers": {}, "body": None, "message": ""}
     body = _body(response)
     message = body.get("error", "") if isinstance(body, dict) else ""
     return {
@@ -73,21 +62,11 @@ def _event(block: str) -> Any:
 
 
 def _ask_grpc(address: Address, case: dict[str, Any]) -> Answer:
-    name = case["rpc"]
-    with grpc.insecure_channel(address.grpc) as channel:
-        call = getattr(service_pb2_grpc.GRPCInferenceServiceStub(channel), name)
-        messages: list[Message] = []
-        try:
-            if name == "ModelStreamInfer":
-                messages.extend(call(iter(case["messages"]), timeout=SECONDS))
-            else:
-                messages.append(call(case["message"], timeout=SECONDS))
-            status, message = "OK", ""
-        except grpc.RpcError as error:
-            status, message = error.code().name, error.details()
-    bodies = [tidy(MessageToDict(each, preserving_proto_field_name=True)) for each in messages]
+    name, messages = case["rpc"], case["messages"] if "messages" in case else [case["message"]]
+    outcome = send_grpc(address.grpc, service_pb2_grpc.GRPCInferenceServiceStub, name, messages)
+    bodies = [tidy(MessageToDict(each, preserving_proto_field_name=True)) for each in outcome.messages]
     body: Any = bodies if name == "ModelStreamInfer" else bodies[0] if bodies else None
-    return {"status": status, "headers": {}, "body": body, "message": _plain(message)}
+    return {"status": outcome.status, "headers": {}, "body": body, "message": _plain(outcome.details)}
 
 
 def tidy(value: Any) -> Any:

@@ -2,55 +2,39 @@
 
 from __future__ import annotations
 
-import fnmatch
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from tests.support.comparison import Comparison, Entry
 
 from .answers import Answer
 
 #: The allow-list; docs/triton-differences.md is made from it.
-DIFFERENCES: list[dict[str, Any]] = json.loads((Path(__file__).parent / "differences.json").read_text())["differences"]
+DIFFERENCES: list[Entry] = json.loads((Path(__file__).parent / "differences.json").read_text())["differences"]
 #: Where the two texts of an error only need the same beginning: what Triton says, with more behind it.
 _MESSAGE = "message"
 
 Difference = tuple[str, Any, Any]
 
 
-@dataclass(slots=True)
-class Comparison:
-    """Collects the answers to every case; says what was not intended, and what was listed and did not occur."""
+class TritonComparison(Comparison):
+    """Collects the answers of Triton and of oipserver to every case."""
 
-    unintended: list[str] = field(default_factory=list)
-    _occurred: set[tuple[str, str]] = field(default_factory=set)
+    def __init__(self) -> None:
+        super().__init__(DIFFERENCES, "where")
 
     def add(self, name: str, theirs: Answer, ours: Answer) -> None:
         """Compare the two answers to the case ``name``."""
         for path, found, got in differences(theirs, ours):
-            if not self._intended(name, path, found, got):
+            if not self.allows(name, path, _between(found, got)):
                 self.unintended.append(f"{name}, {path}:\n  Triton    {found}\n  oipserver {got}")
 
-    def _intended(self, name: str, path: str, found: Any, got: Any) -> bool:
-        intended = False
-        for entry in DIFFERENCES:
-            if ("triton_is" in entry and found not in entry["triton_is"]) or (
-                "oipserver_is" in entry and got not in entry["oipserver_is"]
-            ):
-                continue
-            where = next((each for each in entry["where"] if fnmatch.fnmatchcase(path, each)), None)
-            cases = [each for each in entry["cases"] if fnmatch.fnmatchcase(name, each)]
-            if where is not None and cases:
-                self._occurred |= {(entry["id"], each) for each in (where, *cases)}
-                intended = True
-        return intended
 
-    def not_occurred(self) -> Iterator[str]:
-        """Each part of an entry of the allow-list that no answer has shown."""
-        for entry in DIFFERENCES:
-            parts = [*entry["where"], *entry["cases"]]
-            yield from (f"{entry['id']}: {part}" for part in parts if (entry["id"], part) not in self._occurred)
+def _between(found: Any, got: Any) -> Callable[[Entry], bool]:
+    """Entries may be for what Triton has, or what oipserver has, only."""
+    return lambda entry: found in entry.get("triton_is", [found]) and got in entry.get("oipserver_is", [got])
 
 
 def differences(theirs: Any, ours: Any, path: str = "") -> Iterator[Difference]:
