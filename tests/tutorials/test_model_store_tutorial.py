@@ -4,15 +4,12 @@ store, by every kind of URI, and what is done with them there. Against a trackin
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pytest
 
@@ -20,13 +17,13 @@ import oipserver
 from oipserver.cli import main
 from oipserver.errors import InvalidArgumentError, NotFoundError
 from tests.support.server_process import ServerProcess
+from tests.support.tracking_server import TrackingServer
 
 mlflow = pytest.importorskip("mlflow")
 sklearn_linear = pytest.importorskip("sklearn.linear_model")
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
-START_SECONDS = 90.0
 QUICK = ["scikit-learn"]  # finding out what a model requires takes MLflow ten seconds
 X = np.array([[1.0, 1.0], [1.0, 2.0], [2.0, 2.0], [2.0, 3.0]])
 Y = X @ np.array([1.0, 2.0]) + 3
@@ -35,31 +32,8 @@ Y = X @ np.array([1.0, 2.0]) + 3
 @pytest.fixture(scope="module")
 def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A tracking server that keeps everything in SQLite and a folder."""
-    folder = tmp_path_factory.mktemp("tracking")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    places = ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--artifacts-destination", str(folder)]
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen([*command, *places], stdout=log, stderr=log, cwd=folder, start_new_session=True)
-    try:
-        wait_for(f"http://127.0.0.1:{port}/health", server, folder / "log")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        os.killpg(server.pid, 15)
-        server.wait(30)
-
-
-def wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            if httpx.get(url, timeout=5).status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.2)
-    raise AssertionError(f"no tracking server: {log.read_text()[-2000:]}")
+    with TrackingServer(tmp_path_factory.mktemp("tracking"), proxied=True) as server:
+        yield server.url
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from mlflow.deployments import get_deploy_client
 from mlflow.exceptions import MlflowException
 
 from oipserver.integrations.mlflow.plugin import run_local, target_help
+from tests.support.peer_process import free_ports
 
 pytestmark = pytest.mark.process
 
@@ -32,9 +32,7 @@ def ready(url: str) -> bool:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_server_of_its_own(number: signal.Signals, registry: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     code = (
         "from oipserver.integrations.mlflow.plugin import run_local;"
         f"run_local('m', 'models:/matrix@champion', None, {{'port': '{port}'}})"
