@@ -110,6 +110,9 @@ def _container(image: str, *, gpu: bool) -> dict[str, Plain]:
             MODELS,
             f"--http-port={HTTP_PORT}",
             f"--grpc-port={GRPC_PORT}",
+            # What is served is the service's to say; its callers may be anywhere, and share no memory with the pod.
+            "--model-control-mode=none",
+            "--allow-client-shm=false",
             f"--shutdown-timeout={_GRACE}",
         ],
         "readinessProbe": {"httpGet": {"path": "/v2/health/ready", "port": HTTP_PORT}, "timeoutSeconds": 5},

@@ -6,16 +6,12 @@ The package itself wants other versions of half of what the tests use, so its wh
 from __future__ import annotations
 
 import ast
-import os
-import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-import pytest
+from tests.deploy.wheels import wheel
 
 WHEEL = "kserve==0.21.0"
 VARIABLE = "OIPSERVER_TEST_KSERVE"
@@ -23,25 +19,10 @@ _PLAIN = {"str": str, "bool": bool, "int": int, "float": float}
 
 
 @cache
-def wheel() -> Path:
-    """KServe's wheel: that of $OIPSERVER_TEST_KSERVE, or fetched once into the user's cache, in CI. Skips elsewhere."""
-    if given := os.environ.get(VARIABLE):
-        return Path(given)
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "oipserver-tests" / "kserve"
-    if found := sorted(folder.glob(f"{WHEEL.replace('==', '-')}-*.whl")):
-        return found[0]
-    if os.environ.get("CI", "").lower() not in ("1", "true"):
-        pytest.skip(f"set {VARIABLE} to KServe's wheel (pip download --no-deps {WHEEL}), or CI=true to have it fetched")
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), WHEEL]
-    subprocess.run(command, check=True, timeout=120)
-    return next(folder.glob("*.whl"))
-
-
-@cache
 def _fields(kind: str) -> dict[str, str]:
     """The type of each field of ``kind``, by the name it has in YAML."""
     name = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in kind).lstrip("_")
-    with zipfile.ZipFile(wheel()) as archive:
+    with zipfile.ZipFile(wheel(WHEEL, VARIABLE)) as archive:
         tree = ast.parse(archive.read(f"kserve/models/{name}.py"))
     values = {
         target.id: ast.literal_eval(node.value)
