@@ -1,7 +1,7 @@
 """The metrics page says what happened, in names dashboards know, and parses as Prometheus and OpenMetrics."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
 from prometheus_client import Metric
@@ -14,30 +14,10 @@ from oipserver.settings import Settings
 from oipserver.telemetry import custom
 from oipserver.telemetry.context import model_context
 from oipserver.telemetry.metrics import Metrics
-from oipserver.telemetry.statistics import ModelStatistics
+from tests.telemetry.plain_models import Model, Queue
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 MS = 1_000_000
-
-
-@dataclass
-class Queue:
-    queued: int = 0
-
-
-@dataclass
-class Model:
-    """What the registry yields, as plain data."""
-
-    name: str
-    version: str = ""
-    statistics: ModelStatistics = field(default_factory=ModelStatistics)
-    scheduler: Queue = field(default_factory=Queue)
-    in_flight: int = 0
-    ready: bool = True
-    load_seconds: float = 0.5
-    metric_tags: dict[str, str] = field(default_factory=dict)
-    execution_provider: str = ""
 
 
 @pytest.fixture(autouse=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
@@ -20,31 +20,16 @@ from oipserver.errors import (
 from oipserver.protocol import Timings
 from oipserver.settings import Settings
 from oipserver.telemetry.metrics import Metrics
-from oipserver.telemetry.statistics import FailureReason, ModelStatistics, reason_of
+from oipserver.telemetry.statistics import FailureReason, reason_of
 from oipserver.telemetry.triton_metrics import TritonMetrics
+from tests.telemetry.plain_models import Model, Queue
 
 MS = 1_000_000
 STAT = "cpu  {busy} 0 0 {idle} 0 0 0 0 0 0\ncpu0 1 1 1 1 1 1 1 1 1 1\n"
 
 
-@dataclass
-class Queue:
-    queued: int = 2
-
-
-@dataclass
-class Model:
-    """What the registry yields, as plain data."""
-
-    name: str
-    version: str = "1"
-    statistics: ModelStatistics = field(default_factory=ModelStatistics)
-    scheduler: Queue = field(default_factory=Queue)
-    in_flight: int = 0
-    ready: bool = True
-    load_seconds: float = 0.5
-    metric_tags: dict[str, str] = field(default_factory=dict)
-    execution_provider: str = ""
+def loaded(name: str, **more: Any) -> Model:
+    return Model(name, "1", scheduler=Queue(2), **more)
 
 
 def samples(collector: TritonMetrics) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
@@ -59,7 +44,7 @@ def samples(collector: TritonMetrics) -> dict[tuple[str, frozenset[tuple[str, st
 
 
 def test_models() -> None:
-    model = Model("digits")
+    model = loaded("digits")
     statistics = model.statistics
     statistics.record_success(Timings(0, 2 * MS, 3 * MS, 7 * MS, 8 * MS))
     statistics.record_execution(5, Timings(0, 2 * MS, 3 * MS, 7 * MS, 8 * MS))
@@ -93,7 +78,7 @@ def test_models() -> None:
 
 
 def test_tags_of_a_configuration_are_labels() -> None:
-    models = [Model("a", metric_tags={"team": "x"}), Model("b")]
+    models = [loaded("a", metric_tags={"team": "x"}), loaded("b")]
     told = samples(TritonMetrics(models))
     of_a = {"model": "a", "version": "1", "_team": "x"}
     assert ("nv_inference_count", frozenset(of_a.items())) in told
@@ -101,7 +86,7 @@ def test_tags_of_a_configuration_are_labels() -> None:
 
 
 def test_the_gpu_of_a_machine_with_one(tmp_path: Path) -> None:
-    models = [Model("a", execution_provider="CUDAExecutionProvider"), Model("b", execution_provider="CPU")]
+    models = [loaded("a", execution_provider="CUDAExecutionProvider"), loaded("b", execution_provider="CPU")]
 
     def labelled() -> set[str]:
         told = samples(TritonMetrics(models, tmp_path))
@@ -148,5 +133,5 @@ def test_a_system_that_tells_nothing(tmp_path: Path) -> None:
 
 
 def test_they_are_switched() -> None:
-    assert b"nv_inference_count" in Metrics(Settings(), [Model("m")]).page()[0]
-    assert b"nv_" not in Metrics(Settings(triton_metrics=False), [Model("m")]).page()[0]
+    assert b"nv_inference_count" in Metrics(Settings(), [loaded("m")]).page()[0]
+    assert b"nv_" not in Metrics(Settings(triton_metrics=False), [loaded("m")]).page()[0]
