@@ -91,12 +91,17 @@ def _tensor(tensor: TensorMetadata) -> dict[str, Any]:
     return told
 
 
+async def read_whole_body(request: Request, limit: int) -> bytes:
+    """The body of ``request``. Raises InvalidArgumentError for more than ``limit`` bytes, or for half of one."""
+    try:
+        return await read_body(request.receive, request.headers.raw, limit)
+    except ClientLeftError:
+        raise InvalidArgumentError("the client left before its request was complete") from None
+
+
 async def read_document(request: Request, limit: int) -> dict[str, Any]:
     """The JSON object in the body of ``request``; empty where there is none. Raises InvalidArgumentError."""
-    try:
-        body = await read_body(request.receive, request.headers.raw, limit)
-    except ClientLeftError:
-        raise InvalidArgumentError("the client left") from None
+    body = await read_whole_body(request, limit)
     document = parse_json(body) if body.strip() else {}
     if not isinstance(document, dict):
         raise InvalidArgumentError("unable to parse the request: expected a JSON object")

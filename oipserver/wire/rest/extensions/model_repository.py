@@ -18,8 +18,7 @@ from ....protocol.json_text import parse_json
 from ....repository import Overrides, check_file
 from ....settings import Settings
 from ...names import check_controlled_name
-from ..client import ClientLeftError, read_body
-from ..routes import json_response, read_document
+from ..routes import json_response, read_document, read_whole_body
 
 _REPOSITORY = "/v2/repository"
 # Decoding this much JSON and base64 takes longer than going to a thread for it.
@@ -38,10 +37,7 @@ def add_model_repository_routes(app: FastAPI, plane: ControlPlane, settings: Set
 
     async def load(model_name: str, request: Request) -> Response:
         check_controlled_name(model_name)
-        try:
-            body = await read_body(request.receive, request.headers.raw, limit)
-        except ClientLeftError:
-            raise InvalidArgumentError("the client left") from None
+        body = await read_whole_body(request, limit)
         overrides = await asyncio.to_thread(_overrides, body) if len(body) > _LARGE else _overrides(body)
         del body  # it may be large, and loading may take long
         await plane.load(model_name, overrides)
