@@ -5,14 +5,10 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -22,6 +18,7 @@ import tritonclient.grpc as grpcclient
 
 from oipserver.build import serving_runtime
 from tests.build import containers
+from tests.build.images import AS_CLUSTERS_DO, Container, Image, build, running
 
 pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -30,7 +27,7 @@ TAG = "localhost/oipserver-test-image"
 SLOW = """
 import time
 
-import numpy as np
+from tool_of_slow import ANSWER
 
 from oipserver import MLModel
 from oipserver.types import InferenceResponse, ResponseOutput
@@ -40,25 +37,19 @@ class Slow(MLModel):
     async def predict(self, payload):
         time.sleep(1.0)
         return InferenceResponse(model_name=self.name, outputs=[
-            ResponseOutput(name="y", shape=[1], datatype="INT64", data=[7])])
+            ResponseOutput(name="y", shape=[1], datatype="INT64", data=[ANSWER])])
+"""
+PROJECT = """
+[project]
+name = "tool-of-slow"
+version = "1"
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+[tool.hatch.build.targets.wheel]
+only-include = ["tool_of_slow.py"]
 """
 REQUEST = {"inputs": [{"name": "x", "shape": [1], "datatype": "INT64", "data": [1]}]}
-
-
-@dataclass
-class Image:
-    """What was built with which options, what building it said, and the environment in which podman finds it."""
-
-    environment: dict[str, str]
-    options: list[str]
-    told: str
-
-    def podman(self, *words: str, check: bool = True) -> str:
-        done = subprocess.run(
-            ["podman", *words], env=self.environment, capture_output=True, text=True, timeout=120, check=False
-        )
-        assert done.returncode == 0 or not check, done.stderr
-        return done.stdout.strip()
 
 
 @pytest.fixture(scope="module")
@@ -67,79 +58,33 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
     try:
         environment = containers.prepare(scratch)
         base = containers.base_image(scratch, environment)
-        # What builds the package is among the wheels: the repository's own image is built from source.
-        wheels = containers.wheelhouse(scratch / "wheels", f"{containers.ROOT}[onnx]", "hatchling>=1.27")
+        # What builds packages is among the wheels: a tool of a model, and this server from its source.
+        wheels = containers.wheelhouse(
+            scratch / "wheels", base.python, "oipserver[onnx]", "hatchling>=1.27", "editables~=0.3"
+        )
     except containers.MissingError as error:
-        (pytest.fail if containers.is_required() else pytest.skip)(str(error))
+        containers.give_up(error)
     folder = scratch / "shop"
     shutil.copytree(EXAMPLE, folder / "digits")
     (folder / "slow").mkdir(mode=0o700)  # as private as a home folder: the image must open it
     (folder / "slow" / "slow.py").write_text(SLOW)
     settings = {"name": "slow", "implementation": "slow.Slow", "parallel_workers": 4}
     (folder / "slow" / "model-settings.json").write_text(json.dumps(settings))
-    options = ["--base-image", base, "--wheelhouse", str(wheels)]
-    made = Image(environment, options, build(folder, TAG, environment, options))
+    (folder / "slow" / "environment.yml").write_text(
+        "dependencies: [pip: [-e ./tool]]\nvariables: {NUMEXPR_MAX_THREADS: 2}\n"
+    )
+    (folder / "slow" / "tool").mkdir()
+    (folder / "slow" / "tool" / "pyproject.toml").write_text(PROJECT)
+    (folder / "slow" / "tool" / "tool_of_slow.py").write_text("ANSWER = 7\n")
+    made = build(folder, TAG, environment, ["--base-image", base.name, "--wheelhouse", str(wheels)])
     yield made
     made.podman("rmi", "--force", TAG, check=False)
 
 
-def build(folder: Path, tag: str, environment: dict[str, str], options: list[str]) -> str:
-    """Build as a user does, but without network; returns what was printed."""
-    command = [sys.executable, "-m", "oipserver", "build", str(folder), "-t", tag, "--builder", "podman", *options]
-    command += ["--", "--network", "none", "--layers=false"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280, check=False)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done.stdout
-
-
-@dataclass
-class Container:
-    """A running server: ``http`` and ``grpc`` are host:port."""
-
-    image: Image
-    name: str
-    http: str
-    grpc: str
-
-    def infer(self, model: str, body: object) -> httpx.Response:
-        return httpx.post(f"http://{self.http}/v2/models/{model}/infer", json=body, timeout=60)
-
-
 @pytest.fixture
 def container(image: Image) -> Iterator[Container]:
-    http, grpc, metrics = free_ports(3)
-    variables = {"HOST": "127.0.0.1", "HTTP_PORT": http, "GRPC_PORT": grpc, "METRICS_PORT": metrics}
-    name = f"oipserver-test-{http}"
-    image.podman(
-        *("run", "--detach", "--name", name, "--network", "host", "--read-only", "--user", "1234567:0"),
-        *("--cap-drop", "all", "--security-opt", "no-new-privileges", "--health-interval", "disable"),
-        *(word for key, value in variables.items() for word in ("--env", f"OIPSERVER_{key}={value}")),
-        TAG,
-    )
-    made = Container(image, name, f"127.0.0.1:{http}", f"127.0.0.1:{grpc}")
-    try:
-        wait_ready(made)
+    with running(image) as made:
         yield made
-    finally:
-        image.podman("rm", "--force", "--time", "0", name, check=False)
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
-def wait_ready(container: Container) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        with suppress(httpx.HTTPError):
-            if httpx.get(f"http://{container.http}/v2/health/ready", timeout=5).status_code == 200:
-                return
-        time.sleep(0.1)
-    raise AssertionError(container.image.podman("logs", container.name))
 
 
 def test_building_tells_what_it_does(image: Image) -> None:
@@ -159,6 +104,7 @@ def test_the_image_says_what_it_is(image: Image) -> None:
     assert configuration["Cmd"] == ["oipserver", "start", "/mnt/models"]
     assert set(configuration["ExposedPorts"]) == {"8080/tcp", "8081/tcp", "8082/tcp"}
     assert configuration["Labels"]["org.opencontainers.image.title"] == "shop"
+    assert "NUMEXPR_MAX_THREADS=2" in configuration["Env"]
     assert configuration["Labels"]["org.opencontainers.image.base.name"].startswith("localhost/oipserver-test-base")
     assert told["Healthcheck"]["Test"][0] == "CMD"
 
@@ -197,7 +143,7 @@ def test_stopping_loses_nothing(container: Container) -> None:
     for caller in callers:
         caller.join(30)
     assert answers == [200] * len(callers)
-    assert container.image.podman("inspect", "--format", "{{.State.ExitCode}}", container.name) == "0"
+    assert container.exit_code() == "0"
 
 
 def wait_in_flight(container: Container, count: int) -> None:
@@ -225,8 +171,8 @@ def test_a_pod_of_kserve(image: Image, tmp_path: Path) -> None:
     variables = {"MODEL_IMPLEMENTATION": "onnx", "MODEL_NAME": "mine", "MODEL_URI": "/mnt/models"}
     name = "oipserver-test-kserve"
     image.podman(
-        *("run", "--detach", "--name", name, "--network", "none", "--read-only", "--user", "1234567:0"),
-        *("--cap-drop", "all", "--volume", f"{folder}:/mnt/models:ro", "--health-interval", "disable"),
+        *("run", "--detach", "--name", name, "--network", "none", *AS_CLUSTERS_DO),
+        *("--volume", f"{folder}:/mnt/models:ro"),
         *(word for key, value in variables.items() for word in ("--env", f"MLSERVER_{key}={value}")),
         *(TAG, *container["args"]),  # type: ignore[index, call-overload]
     )
