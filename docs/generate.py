@@ -51,8 +51,11 @@ def settings_page() -> str:
                 "# Settings",
                 "<!-- Written by docs/generate.py from the code: change the field descriptions, not this page. -->",
                 "Where a value comes from, first found wins: command line, environment, the file `.env` in the "
-                "working directory, settings file, default. `oipserver config show DIR` prints every value and its "
-                "source.",
+                "working directory, settings file, default. This prints every value and its source:",
+                '<!-- setup: cp -r "$ROOT/examples/digits" models -->\n<!-- run -->\n'
+                "```sh\noipserver config show models\n```",
+                "<!-- answer -->\n```\nSETTING   ... VALUE   ... SOURCE\n"
+                'server_name ... "oipserver" ... default\n...\n```',
                 _table(
                     "The server: `settings.json`",
                     "On the command line `--name-with-dashes`, in the environment `OIPSERVER_NAME` or `MLSERVER_NAME`.",

@@ -47,6 +47,7 @@ def test_every_page_is_built(site: Path) -> None:
         title = (ROOT / "docs" / page).read_text().partition("\n")[0].removeprefix("# ").replace("`", "")
         text = re.sub(r"<[^>]+>", "", (folder / "index.html").read_text())
         assert html.escape(title, quote=False) in text
+        assert "$ROOT" not in text  # comments are the tests'
     assert not list(site.rglob("*.py"))
 
 
