@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidArgumentError
+from ..settings.yaml_file import read_yaml
 from .conda_names import is_python_package, pip_name
 
 ENVIRONMENT_FILES = ("environment.yml", "environment.yaml", "conda.yml", "conda.yaml")
+EXTRA = "build"  # of oipserver: brings what reads them
 
 _PART = re.compile(r"(?:[\w./-]+::)?(?P<name>[A-Za-z0-9_][\w.-]*)\s*(?P<constraint>[^\w\s].*|\s\S.*)?")
 _CLAUSE = re.compile(r"(?P<operator>===?|!=|<=|>=|~=|<|>|=)?(?P<version>\d[\w.+!-]*?)(?P<any>\.?\*)?")
@@ -58,20 +59,8 @@ def read_environment(path: Path) -> CondaEnvironment:
     return found
 
 
-def require_yaml(path: Path) -> None:
-    """Raise InvalidArgumentError saying how to get what reads ``path``, where that is missing."""
-    if find_spec("yaml") is None:
-        raise InvalidArgumentError(f'{path} can be read with PyYAML alone: pip install "oipserver[build]"')
-
-
 def _content(path: Path) -> dict[str, Any]:
-    require_yaml(path)
-    import yaml  # an extra: nothing but these files needs it
-
-    try:
-        content = yaml.safe_load(path.read_bytes())
-    except (OSError, yaml.YAMLError) as error:
-        raise InvalidArgumentError(f"cannot read {path}: {' '.join(str(error).split())}") from None
+    content = read_yaml(path, EXTRA)
     if not isinstance(content, dict):
         raise InvalidArgumentError(f"{path}: expected an object with a list of dependencies")
     return content

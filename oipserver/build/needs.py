@@ -15,7 +15,8 @@ from ..errors import InvalidArgumentError
 from ..repository import FileModelRepository
 from ..runtime import runtime_name
 from ..settings import Environment, ModelSettings, Settings, resolve_settings
-from .conda import ENVIRONMENT_FILES, read_environment, require_yaml
+from ..settings.yaml_file import require_yaml
+from .conda import ENVIRONMENT_FILES, EXTRA, read_environment
 from .mlflow_folders import mlflow_folders, python_of
 from .requirements import is_plain, names_files
 from .walk import links_out
@@ -69,7 +70,7 @@ def needs_of(folder: Path, *, mlflow_requirements: bool = True) -> Needs:
         return needs
     of_mlflow = mlflow_folders(folder)
     if of_mlflow:
-        require_yaml(of_mlflow[0])
+        require_yaml(of_mlflow[0], EXTRA)
     scan = asyncio.run(FileModelRepository(folder, _NOBODY).scan())
     needs.notes += [f"not served: {problem}" for problem in scan.problems]
     needs.notes += [f"{link} leads out of the folder, where an image cannot follow" for link in links_out(folder)]

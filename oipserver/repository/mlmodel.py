@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidArgumentError
+from ..settings.yaml_file import read_yaml
 
 MLMODEL_FILE = "MLmodel"
 REGISTERED_FILE = "registered_model_meta"
 PYFUNC = "python_function"
+_EXTRA = "mlflow"  # which brings PyYAML
 
 #: One input, output or parameter of a signature, as MLflow writes it: name, type and whatever else.
 Element = Mapping[str, Any]
@@ -46,12 +48,18 @@ class MLmodel:
         return bool(self.inputs) and all(element.get("type") == "tensor" for element in self.inputs or ())
 
 
-def read_mlmodel(folder: Path) -> MLmodel:
-    """The description in ``folder``. Raises InvalidArgumentError saying what is wrong with it, or what is missing."""
+def read_document(folder: Path) -> dict[str, Any]:
+    """The whole ``MLmodel`` in ``folder``. Raises InvalidArgumentError saying what is wrong with it, or is missing."""
     path = folder / MLMODEL_FILE
-    document = _yaml(path)
+    document = read_yaml(path, _EXTRA)
     if not isinstance(document, dict) or not isinstance(document.get("flavors"), dict):
         raise InvalidArgumentError(f"{path} describes no model: expected a mapping with 'flavors'")
+    return document
+
+
+def read_mlmodel(folder: Path) -> MLmodel:
+    """What the ``MLmodel`` in ``folder`` says of serving it. Raises as ``read_document`` does."""
+    path, document = folder / MLMODEL_FILE, read_document(folder)
     signature = document.get("signature") or {}
     example = document.get("saved_input_example_info") or {}
     if not isinstance(signature, dict) or not isinstance(example, dict):
@@ -72,25 +80,10 @@ def registered_as(folder: Path) -> tuple[str, str]:
     Raises InvalidArgumentError where it cannot be read.
     """
     path = folder / REGISTERED_FILE
-    document = _yaml(path) if path.is_file() else None
+    document = read_yaml(path, _EXTRA) if path.is_file() else None
     if not isinstance(document, dict):
         return "", ""
     return str(document.get("model_name") or ""), str(document.get("model_version") or "")
-
-
-def _yaml(path: Path) -> Any:
-    try:
-        import yaml
-    except ImportError:
-        raise InvalidArgumentError(
-            f'cannot read {path} without PyYAML, which MLflow brings: pip install "oipserver[mlflow]"'
-        ) from None
-    try:
-        return yaml.load(path.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except OSError as error:
-        raise InvalidArgumentError(f"cannot read {path}: {error.strerror}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InvalidArgumentError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
 
 
 def _elements(signature: Mapping[str, Any], key: str, path: Path) -> tuple[Element, ...] | None:

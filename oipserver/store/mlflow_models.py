@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidArgumentError
-from ..repository.mlmodel import MLMODEL_FILE, read_mlmodel
+from ..repository.mlmodel import read_document, read_mlmodel
 from ..tensor import DATATYPES
 from .flavors import serving
 from .given import checked_labels, checked_settings, plain_json
@@ -52,7 +52,7 @@ def import_mlflow_model(store: ModelStore, tag: Tag | str, uri: str, options: Im
         except InvalidArgumentError as error:
             message = error.message.replace(str(model), uri)
             raise InvalidArgumentError(f"cannot import {uri}: {message}") from None
-        told = _document(model)
+        told = read_document(model)
         run = fetch_run(uri, told) if options.with_run else None
         parameters["uri"] = str(Path(MLFLOW_MODEL_FOLDER, parameters["uri"]))
         return Draft(
@@ -65,16 +65,8 @@ def import_mlflow_model(store: ModelStore, tag: Tag | str, uri: str, options: Im
     return store.add(tag, fill)
 
 
-def _document(folder: Path) -> dict[str, Any]:
-    """The whole MLmodel, of which ``read_mlmodel`` knows what serving needs."""
-    import yaml  # there, or it could not have been read before
-
-    document = yaml.safe_load((folder / MLMODEL_FILE).read_bytes())
-    return document if isinstance(document, dict) else {}
-
-
 def _source(uri: str, resolved: str, implementation: str, told: Mapping[str, Any]) -> dict[str, Any]:
-    source = {"uri": uri, "resolved": resolved, "runtime": implementation, "flavors": sorted(told.get("flavors", {}))}
+    source = {"uri": uri, "resolved": resolved, "runtime": implementation, "flavors": sorted(told["flavors"])}
     kept = ("mlflow_version", "model_id", "run_id", "model_uuid")
     return source | {key: str(told[key]) for key in kept if told.get(key)}
 
