@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-_ENVIRONMENT_MARKS = frozenset({"pyvenv.cfg", "conda-meta"})
+from ..repository.layout import ENVIRONMENT_MARKS
 
 
 def folders_below(root: Path) -> Iterator[tuple[Path, list[str]]]:
@@ -14,7 +14,7 @@ def folders_below(root: Path) -> Iterator[tuple[Path, list[str]]]:
     and no link is followed."""
     for place, folders, files in os.walk(root):
         path = Path(place)
-        if path != root and not _ENVIRONMENT_MARKS.isdisjoint([*folders, *files]):
+        if path != root and not ENVIRONMENT_MARKS.isdisjoint([*folders, *files]):
             folders.clear()
             continue
         links = [name for name in folders if (path / name).is_symlink()]

@@ -11,7 +11,19 @@ from pathlib import Path
 from ..errors import InvalidArgumentError
 from ..protocol.names import wrong_name
 from ..settings import Environment, ModelSettings, model_settings_from_environment, process_environment
-from .layout import ONNX_FILE, BareOnnxLayout, Findings, Folder, Layout, MLServerLayout, Problem, bare_onnx, is_onnx
+from .layout import (
+    ENVIRONMENT_MARKS,
+    FOREIGN_FOLDERS,
+    ONNX_FILE,
+    BareOnnxLayout,
+    Findings,
+    Folder,
+    Layout,
+    MLServerLayout,
+    Problem,
+    bare_onnx,
+    is_onnx,
+)
 from .mlflow_layout import MLflowLayout
 from .repository import ModelRepository, Scan
 from .triton_layout import CONFIGURATION_FILE, TritonLayout
@@ -23,9 +35,6 @@ LAYOUTS: tuple[Layout, ...] = (MLServerLayout(), TritonLayout(), MLflowLayout(),
 # Bounds of a search that was started in the wrong place, such as the root of a disk.
 MAX_DEPTH = 32
 MAX_FOLDERS = 20_000
-
-_SKIPPED = frozenset({"__pycache__", "site-packages", "node_modules", "lost+found", "__MACOSX"})
-_ENVIRONMENT_MARKS = frozenset({"pyvenv.cfg", "conda-meta"})
 
 
 class FileModelRepository(ModelRepository):
@@ -121,7 +130,7 @@ class _Walk:
         except OSError as error:
             self._unreadable(path, error, first=not above)
             return
-        if identity in above or (above and _is_environment(folder)):
+        if identity in above or (above and not ENVIRONMENT_MARKS.isdisjoint(folder.files + folder.folders)):
             return
         hidden = bool(above) and path.name.startswith(".")
         layout = self._layout(folder, claimed=claimed, hidden=hidden)
@@ -131,7 +140,7 @@ class _Walk:
             claimed, owned = claimed or layout.explicit, layout.owned(folder)
         if not hidden:
             for name in folder.folders:
-                if not (name in owned or name in _SKIPPED):
+                if not (name in owned or name in FOREIGN_FOLDERS):
                     self.visit(path / name, above | {identity}, claimed=claimed)
 
     def _layout(self, folder: Folder, *, claimed: bool, hidden: bool) -> Layout | None:
@@ -184,11 +193,6 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # a link to itself
         return False
-
-
-def _is_environment(folder: Folder) -> bool:
-    """Whether a folder is an unpacked Python environment: its packages may bring models as test data."""
-    return not _ENVIRONMENT_MARKS.isdisjoint(folder.files + folder.folders)
 
 
 def _remove_unusable(findings: Findings) -> None:

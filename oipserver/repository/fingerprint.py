@@ -8,12 +8,11 @@ from hashlib import blake2b
 from pathlib import Path
 
 from ..settings import ModelSettings
+from .layout import FOREIGN_FOLDERS
 
 # Bounds of a folder that is no model's alone, or a link in a circle.
 MAX_ENTRIES = 20_000
 MAX_DEPTH = 16
-
-_SKIPPED = ("__pycache__", "site-packages", "node_modules", "lost+found")
 
 
 def fingerprint(models: Sequence[ModelSettings], places: Iterable[Path], others: frozenset[Path] = frozenset()) -> str:
@@ -53,5 +52,5 @@ def _entries(path: Path, others: frozenset[Path], depth: int = 0) -> Iterator[st
     yield f"{path}/\n"
     for name in names if depth < MAX_DEPTH else ():
         below = path / name
-        if not (name.startswith(".") or name in _SKIPPED or name.endswith(".pyc") or below in others):
+        if not (name.startswith(".") or name in FOREIGN_FOLDERS or name.endswith(".pyc") or below in others):
             yield from _entries(below, others, depth + 1)

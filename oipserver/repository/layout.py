@@ -17,6 +17,11 @@ from ..settings.model_file import MODEL_SETTINGS_FILE, make_model_settings
 ONNX_SUFFIX = ".onnx"
 ONNX_FILE = "model.onnx"
 
+# Folders that are no part of a model and hold none, whatever is in them.
+FOREIGN_FOLDERS = frozenset({"__pycache__", "site-packages", "node_modules", "lost+found", "__MACOSX"})
+# What an unpacked Python environment has one of: its packages may bring models as test data.
+ENVIRONMENT_MARKS = frozenset({"pyvenv.cfg", "conda-meta"})
+
 
 @dataclass(frozen=True, slots=True)
 class Folder:

@@ -16,6 +16,7 @@ from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
 from ...repository.mlflow_lookup import Origin, asking, downloaded, resolve
 from ...repository.mlmodel import MLMODEL_FILE
+from ...store.record import COMPILED
 from .failures import as_mlflow_of_uri, wrong
 
 
@@ -34,7 +35,7 @@ class Artifact:
 
     def files(self) -> list[str]:
         """Every file, as a path in the folder, in order of names."""
-        paths = (path for path in self.folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+        paths = (path for path in self.folder.rglob("*") if path.is_file() and COMPILED not in path.parts)
         return sorted(path.relative_to(self.folder).as_posix() for path in paths)
 
     def path(self, name: str, flavor: str) -> Path:

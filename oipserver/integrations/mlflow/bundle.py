@@ -12,10 +12,10 @@ from typing import Any
 from google.protobuf import text_format
 
 from ...configuration import to_message
+from ...repository.triton_layout import CONFIGURATION_FILE
 from ...settings.model_file import MODEL_SETTINGS_FILE
 from .artifact import Artifact
 
-CONFIGURATION_FILE = "config.pbtxt"
 #: What the plugin of another server calls its notes, so that both can look after one repository.
 NOTES_FILE = "mlflow-meta.json"
 #: The parameter of a model's configuration that holds the notes on the server.

@@ -11,12 +11,13 @@ from typing import Any
 from mlflow.exceptions import MlflowException
 
 from ...protocol.names import wrong_name
+from ...repository.mlmodel import PYFUNC
 from ...settings.deployments import DeploymentVariables
 from .artifact import Artifact, fetched
 from .asking import Asking
 from .bundle import NOTES_PARAMETER, Bundle
 from .failures import exists, missing, wrong
-from .flavors import PYFUNC, make_bundle
+from .flavors import make_bundle
 from .locks import alone
 from .options import Options, read_options
 from .server import connect

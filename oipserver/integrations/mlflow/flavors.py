@@ -9,9 +9,11 @@ from typing import Any
 
 from ...configuration import fill_backend, is_version, read_text
 from ...pb import model_config_pb2
+from ...repository.mlmodel import MLMODEL_FILE, PYFUNC, REGISTERED_FILE
+from ...repository.triton_layout import CONFIGURATION_FILE
 from ...settings import ModelSettings
 from .artifact import Artifact
-from .bundle import CONFIGURATION_FILE, Bundle, notes_of
+from .bundle import Bundle, notes_of
 from .failures import as_mlflow, wrong
 from .native import Native, NotNativeError, read_native
 from .onnx_options import onnx_configuration
@@ -19,7 +21,6 @@ from .options import Options, check_known
 
 _log = logging.getLogger(__name__)
 
-PYFUNC = "python_function"
 _ALIASES = {"pyfunc": PYFUNC, "mlflow": PYFUNC, "torch": "pytorch", "huggingface": "transformers"}
 #: The best first: what runs fastest, and without unpickling.
 _PREFERENCE = ("triton", "onnx", "xgboost", "lightgbm", "sklearn", "pytorch")
@@ -27,8 +28,8 @@ FLAVORS = (*_PREFERENCE, "transformers", PYFUNC)
 
 #: What MLflow keeps beside a model, of no use to whoever serves it without MLflow.
 _HOUSEKEEPING = frozenset(
-    {"MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt", "input_example.json",
-     "serving_input_example.json", "registered_model_meta", "model.yaml"}
+    {MLMODEL_FILE, "conda.yaml", "python_env.yaml", "requirements.txt", "input_example.json",
+     "serving_input_example.json", REGISTERED_FILE, "model.yaml"}
 )  # fmt: skip
 
 _CONFIGURATION_KEYS = frozenset(field.name for field in model_config_pb2.ModelConfig.DESCRIPTOR.fields)

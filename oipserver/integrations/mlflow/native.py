@@ -9,6 +9,7 @@ from typing import Any
 
 from mlflow import environment_variables
 
+from ...repository.mlmodel import PYFUNC
 from .artifact import Artifact
 from .failures import wrong
 from .options import Options
@@ -35,7 +36,7 @@ def read_native(artifact: Artifact, flavor: str, options: Options) -> Native:
 
 def _sklearn(artifact: Artifact, flavor: dict[str, Any], options: Options) -> Native:
     path = artifact.path(str(flavor.get("pickled_model") or ""), "sklearn")
-    python = artifact.flavors.get("python_function", {})
+    python = artifact.flavors.get(PYFUNC, {})
     chosen = python.get("predict_fn") or "predict"
     extra: dict[str, Any] = {} if chosen == "predict" else {"predict_fn": chosen}
     if flavor.get("serialization_format") == "skops" or path.suffix == ".skops":

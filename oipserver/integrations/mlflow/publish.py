@@ -11,6 +11,7 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.models import Model
 
+from ...repository.mlmodel import MLMODEL_FILE
 from .failures import wrong
 
 PublishedFlavor = Literal["triton", "onnx"]
@@ -51,7 +52,7 @@ def _laid_out(folder: Path, scratch: Path, flavor: str, run_id: str) -> None:
         model.add_flavor("triton", data=folder.name)
     else:
         model.add_flavor("onnx", data=_onnx_files(folder, scratch))
-    model.save(str(scratch / "MLmodel"))
+    model.save(str(scratch / MLMODEL_FILE))
 
 
 def _onnx_files(folder: Path, scratch: Path) -> str:

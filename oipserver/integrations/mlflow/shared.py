@@ -13,8 +13,9 @@ from pathlib import Path
 from uuid import uuid4
 
 from ...protocol.names import RESERVED_PREFIX
+from ...repository.triton_layout import CONFIGURATION_FILE
 from ...store.staging import sync_folder, sync_tree
-from .bundle import CONFIGURATION_FILE, NOTES_FILE, Bundle
+from .bundle import NOTES_FILE, Bundle
 from .failures import broken, exists, wrong
 from .progress import Progress
 
