@@ -62,7 +62,7 @@ class Reader:
         for made in (self.folder, folder / "bin", folder / "home"):
             made.mkdir()
         stand_for_pip(folder / "bin")
-        (folder / "home" / ".curlrc").write_text("fail-with-body\nsilent\nshow-error\n")  # a refusal is no answer
+        (folder / "home" / ".curlrc").write_text("fail\nsilent\nshow-error\n")  # a refusal is no answer
         path = f"{folder / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
         self._environ: Mapping[str, str] = {
             **os.environ, "PATH": path, "HOME": str(folder / "home"), "BIN": str(folder / "bin"), "ROOT": str(ROOT)
