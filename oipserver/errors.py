@@ -98,6 +98,8 @@ class ModelLoadError(InternalError):
     """A model could not be loaded; ``message`` says why and how to mend it."""
 
 
+_LONGEST_LINE = 500
+
 _BY_CODE: dict[Code, type[OIPError]] = {
     kind.code: kind
     for kind in (
@@ -121,6 +123,12 @@ def error_from_code(
     error = _BY_CODE[code](message, retry_after=retry_after)
     error.status_code = status_code
     return error
+
+
+def one_line(error: BaseException) -> str:
+    """What ``error``, of some library, says: on one line, cut where it goes on and on, its class where that is all."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= _LONGEST_LINE else f"{text[:_LONGEST_LINE]}..."
 
 
 _BY_STATUS = {

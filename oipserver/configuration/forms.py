@@ -12,7 +12,7 @@ from google.protobuf import json_format, text_format
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
-from ..errors import InvalidArgumentError
+from ..errors import InvalidArgumentError, one_line
 from ..pb import model_config_pb2
 from .unknown import known_in_json, unknown_in_text
 
@@ -35,7 +35,7 @@ def read_text(text: str | bytes, warn: Warn) -> Configuration:
     except UnicodeDecodeError as error:
         raise InvalidArgumentError(f"is not UTF-8 text (byte {error.start})") from None
     except text_format.ParseError as error:
-        raise InvalidArgumentError(_one_line(error)) from None
+        raise InvalidArgumentError(one_line(error)) from None
     except RecursionError:
         raise InvalidArgumentError("is nested too deeply") from None
 
@@ -74,7 +74,7 @@ def to_message(value: Any, warn: Warn = _silent) -> model_config_pb2.ModelConfig
         known = known_in_json(value, message.DESCRIPTOR, lambda path: warn(f"unknown field '{path}' has no effect"))
         json_format.ParseDict(known, message)
     except (json_format.ParseError, DecodeError, ValueError, TypeError, AttributeError) as error:
-        raise InvalidArgumentError(_one_line(error)) from None
+        raise InvalidArgumentError(one_line(error)) from None
     except RecursionError:
         raise InvalidArgumentError("is nested too deeply") from None
     return message
@@ -115,7 +115,3 @@ def _shortest(value: float) -> float:
             if struct.pack("f", short) == struct.pack("f", value):
                 return short
     return value
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

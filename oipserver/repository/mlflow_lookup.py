@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import InvalidArgumentError, NotFoundError, OIPError
+from ..errors import InvalidArgumentError, NotFoundError, OIPError, one_line
 from .mlmodel import MLMODEL_FILE
 
 _REGISTERED = re.compile(r"models:/([^/]+)(?:/([^/]+)|@([^/@]+))")
 _LATEST = "latest"
 _SECRET = re.compile(r"//[^/]*@")
-_LONGEST_REASON = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +100,8 @@ def asking(uri: str, call: Any, *arguments: Any, **keywords: Any) -> Any:
     except OIPError:
         raise
     except Exception as error:
-        reason = " ".join(str(error).split())[:_LONGEST_REASON] or type(error).__name__
         kind = NotFoundError if getattr(error, "error_code", "") == "RESOURCE_DOES_NOT_EXIST" else InvalidArgumentError
-        raise kind(f"MLflow cannot get {uri}: {reason} (tracking server: {_asked()})") from error
+        raise kind(f"MLflow cannot get {uri}: {one_line(error)} (tracking server: {_asked()})") from error
 
 
 def _version(uri: str, name: str, word: str, alias: str) -> str:

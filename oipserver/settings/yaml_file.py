@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ..errors import InvalidArgumentError
+from ..errors import InvalidArgumentError, one_line
 
 _DEEPEST = 100
 
@@ -34,7 +34,7 @@ def read_yaml(path: Path, extra: str) -> Any:
     except OSError as error:
         raise InvalidArgumentError(f"cannot read {path}: {error.strerror or error}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InvalidArgumentError(f"cannot read {path}: it is not YAML: {' '.join(str(error).split())}") from None
+        raise InvalidArgumentError(f"cannot read {path}: it is not YAML: {one_line(error)}") from None
 
 
 def _require_flat(events: Iterable[object], start: type, end: type) -> None:

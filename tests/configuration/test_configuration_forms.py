@@ -106,11 +106,14 @@ def test_unknown_members_are_named_with_their_paths() -> None:
         ("max_batch_size: 99999999999", "out of range"),
         (b"name: '\xff'", "UTF-8"),
         ("x { " * 5000, "nested too deeply|Expected"),
+        ("x: [ " * 5000, r"1:7 .*\.\.\.$"),
     ],
 )
 def test_text_that_cannot_be_read(text: str | bytes, complaint: str) -> None:
-    with pytest.raises(InvalidArgumentError, match=complaint):
+    with pytest.raises(InvalidArgumentError, match=complaint) as caught:
         read_text(text, lambda _: None)
+    assert len(caught.value.message) < 600
+    assert "\n" not in caught.value.message
 
 
 @pytest.mark.parametrize(

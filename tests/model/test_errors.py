@@ -17,6 +17,7 @@ from oipserver.errors import (
     ModelParametersMissing,
     OIPError,
     error_from_code,
+    one_line,
 )
 
 
@@ -66,3 +67,11 @@ def test_every_status_has_the_nearest_code(status: int, code: Code) -> None:
 
 def test_errors_of_the_protocol_leave_the_status_to_the_wire() -> None:
     assert error_from_code(Code.NOT_FOUND, "no").status_code is None
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [("no", "no"), ("  no\n\n  such\tthing ", "no such thing"), ("", "ValueError"), ("x" * 501, "x" * 500 + "...")],
+)
+def test_what_libraries_say_is_one_line(said: str, line: str) -> None:
+    assert one_line(ValueError(said)) == line
