@@ -51,6 +51,10 @@ class Builder:
             words += ["--platform", platform]
         return [*words, *extra, str(folder)]
 
+    def takes_contexts(self) -> bool:
+        """Whether it can read a folder beside the one it builds; a docker without buildx cannot."""
+        return self.name != "docker" or bool(_output(["docker", "buildx", "version"]))
+
     def run(self, command: Sequence[str]) -> int:
         """Run a command with the output where ours goes; returns its exit code, 128 and more where a signal ended it.
 

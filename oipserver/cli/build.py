@@ -69,14 +69,23 @@ def _command(
     scratch: Path,
     extra: Sequence[str],
 ) -> list[str]:
-    """Write what the builder reads beside the folder, and the command that has it read."""
+    """Write what the builder reads beside the folder, and the command that has it read.
+
+    Raises InvalidArgumentError where it cannot read wheels that lie outside of the folder.
+    """
+    outside = _outside(needs, options)
+    if outside is not None and not builder.takes_contexts():
+        raise InvalidArgumentError(
+            f"--wheelhouse {outside} lies outside of {namespace.folder}, which docker can read with buildx alone: "
+            f"install that, move the wheels into {namespace.folder}, or build with podman"
+        )
     has_own = (needs.folder / ".dockerignore").exists()
     return builder.command(
         namespace.folder,
         write(scratch / "Dockerfile", dockerfile(needs, options)),
         namespace.tag,
         ignorefile=None if has_own else write(scratch / "Dockerfile.dockerignore", DOCKERIGNORE),
-        wheelhouse=_outside(needs, options),
+        wheelhouse=outside,
         no_cache=namespace.no_cache,
         platform=namespace.platform,
         extra=extra,

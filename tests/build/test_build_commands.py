@@ -12,6 +12,7 @@ from oipserver.cli import main
 BUILDER = """#!/bin/sh
 case "$*" in
   "version --format {{.Server}}") test -z "$NO_ENGINE" && echo engine; exit ;;
+  "buildx version") test -z "$NO_BUILDX" && echo buildx; exit ;;
   "image inspect"*) echo 123456789; exit ;;
   "images --noheading"*) echo 118 MB; exit ;;
 esac
@@ -79,7 +80,7 @@ def test_the_folders_own_dockerignore_counts(models: Path, record: Path) -> None
 
 
 def test_wheels_outside_are_a_context_of_their_own(
-    models: Path, record: Path, capfd: pytest.CaptureFixture[str]
+    models: Path, record: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install(record, "docker")
     (record / "one-1-py3-none-any.whl").touch()
@@ -87,6 +88,10 @@ def test_wheels_outside_are_a_context_of_their_own(
     told = capfd.readouterr().out
     assert f"--build-context wheelhouse={record}" in told
     assert "--gpus all" in told
+    monkeypatch.setenv("NO_BUILDX", "1")
+    assert main(["build", str(models), "-t", "shop", "--wheelhouse", str(record)]) == 1
+    told = capfd.readouterr().err
+    assert f"--wheelhouse {record} lies outside of {models}, which docker can read with buildx alone: install" in told
 
 
 def test_a_docker_without_engine_is_passed_over(
