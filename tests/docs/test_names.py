@@ -66,6 +66,16 @@ def test_formats_of_kserve() -> None:
     assert set(re.findall(r"`(\w+)`", told)) == {*FORMATS, OWN_FORMAT}
 
 
+def test_options_of_infer(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["infer", "--help"])
+    known = set(re.findall(r"--?[a-zA-Z][a-z-]*", capsys.readouterr().out))
+    table = TEXTS["batch-inference.md"].partition("| option |")[2].partition("\n\n")[0]
+    told = {word for row in table.splitlines() for word in re.findall(r"`(--?[a-zA-Z-]+)`", row.split("|")[1])}
+    assert len(told) > 20
+    assert told - {"-vv"} <= known
+
+
 def test_verbs_and_options_of_the_store(capsys: pytest.CaptureFixture[str]) -> None:
     page = TEXTS["model-store.md"]
     assert set(re.findall(r"`(?:oipserver )?models ([a-z]+)[ `]", page)) == set(VERBS)

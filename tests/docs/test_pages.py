@@ -61,6 +61,19 @@ def test_what_is_not_run_can_be_read(page: Path) -> None:
             read(block)
 
 
+@every_page
+def test_a_reader_learns_what_files_are_called(page: Path) -> None:
+    """What a block is called stands before it, where it can be seen: not in a comment alone."""
+    text = page.read_text()
+    lines = text.splitlines(keepends=True)
+    for block in blocks(text):
+        if block.what == "file":
+            seen = re.sub(r"<!--.*?-->|```.*?```", "", "".join(lines[: block.line - 1]), flags=re.DOTALL)
+            names = re.findall(r"`([^`\n]+)`", seen)
+            told = [name for name in names if name.endswith(Path(block.more).name) and block.more.endswith(name)]
+            assert told, f"{page.name}, line {block.line}: nobody sees that this is {block.more}"
+
+
 def read(block: Block) -> None:
     """Look whether ``block`` is well-formed, and the servers it starts have options that there are."""
     if block.language == "python":
