@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib
 import logging
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from ..errors import InvalidArgumentError, OIPError, UnavailableError
 from ..settings import ModelSettings
-from .repository import ModelRepository, Scan
+from .repository import ModelRepository, Scan, unaddressable
 
 _log = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ class CustomModelRepository(ModelRepository):
 
     async def scan(self) -> Scan:
         try:
-            return Scan(list(await self._listing.list()))
+            return _usable(await self._listing.list())
         except OIPError:
             raise
         except Exception as error:
@@ -38,7 +39,7 @@ class CustomModelRepository(ModelRepository):
 
     async def find(self, name: str) -> list[ModelSettings]:
         try:
-            return list(await self._listing.find(name))
+            return _usable(await self._listing.find(name)).of(name)
         except OIPError:
             raise
         except Exception as error:
@@ -48,6 +49,18 @@ class CustomModelRepository(ModelRepository):
         kind = type(self._listing).__name__
         _log.error("model repository %s: %s() failed", kind, method, exc_info=error)
         return UnavailableError(f"model repository {kind}: {method}() failed: {type(error).__name__}: {error}")
+
+
+def _usable(models: Iterable[ModelSettings]) -> Scan:
+    """What was found, but for models that nobody could ask for: those are problems."""
+    scan = Scan()
+    for model in models:
+        if complaint := unaddressable(model):
+            scan.problems.append(complaint)
+            scan.broken[model.name] = complaint
+        else:
+            scan.models.append(model)
+    return scan
 
 
 def load_custom(implementation: str, root: str, arguments: dict[str, Any]) -> CustomModelRepository:

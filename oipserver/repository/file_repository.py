@@ -9,7 +9,6 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ..errors import InvalidArgumentError
-from ..protocol.names import wrong_name
 from ..settings import Environment, ModelSettings, model_settings_from_environment, process_environment
 from .layout import (
     ENVIRONMENT_MARKS,
@@ -25,7 +24,7 @@ from .layout import (
     is_onnx,
 )
 from .mlflow_layout import MLflowLayout
-from .repository import ModelRepository, Scan
+from .repository import ModelRepository, Scan, unaddressable
 from .triton_layout import CONFIGURATION_FILE, TritonLayout
 
 _log = logging.getLogger(__name__)
@@ -199,8 +198,7 @@ def _remove_unusable(findings: Findings) -> None:
     """Turn models that cannot be told apart or addressed into problems."""
     found: dict[tuple[str, str], dict[str, tuple[ModelSettings, Path]]] = {}
     for settings, path in findings.models:
-        version = settings.version
-        if complaint := wrong_name(settings.name) or (wrong_name(version, "version") if version else ""):
+        if complaint := unaddressable(settings):
             findings.problems.append(Problem(frozenset({settings.name}), f"{path}: {complaint}"))
         else:
             # Two links to one file describe one model, not two.

@@ -9,11 +9,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ..errors import InvalidArgumentError, NotFoundError
-from ..protocol.names import wrong_name
 from ..settings import Environment, ModelSettings, process_environment
 from .mlflow_layout import mlflow_model
 from .mlflow_lookup import download, registered_name, resolve
-from .repository import ModelRepository, Scan
+from .repository import ModelRepository, Scan, unaddressable
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +63,7 @@ class MLflowRepository(ModelRepository):
             settings = mlflow_model(folder, self._name, self._environment, origin.version)
         except InvalidArgumentError as error:
             raise InvalidArgumentError(f"{self._uri}: {error.message}") from error
-        if complaint := wrong_name(settings.name):
+        if complaint := unaddressable(settings):
             raise InvalidArgumentError(f"{self._uri}: {complaint}")
         return settings, folder
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import InvalidArgumentError
+from ..protocol.names import wrong_name
 from ..settings import ModelSettings
 
 
@@ -45,6 +46,11 @@ class Scan:
         }
         models = [model for model in self.models if model.name in wanted and model.name not in broken]
         return Scan(models, list(dict.fromkeys(broken.values())), broken, self.places)
+
+
+def unaddressable(model: ModelSettings) -> str:
+    """Why nobody could ask for ``model``: its name or version cannot be one. "" where they can."""
+    return wrong_name(model.name) or (wrong_name(model.version, "version") if model.version else "")
 
 
 class ModelRepository(ABC):
