@@ -20,6 +20,11 @@ def wrong(member: str, expected: str, value: object) -> InvalidArgumentError:
     return InvalidArgumentError(f"Unable to parse '{member}': expected {expected}, got {came(value)}")
 
 
+def accessed(member: str, kind: str, value: object) -> InvalidArgumentError:
+    """The error of a member that is no ``kind`` ("string", "array"), in the words of Triton's extensions."""
+    return InvalidArgumentError(f"attempt to access JSON non-{kind} as {kind}: '{member}' is {came(value)}")
+
+
 def id_of(value: object) -> str:
     """The id of a request, "" for none. Raises InvalidArgumentError."""
     if value is None:

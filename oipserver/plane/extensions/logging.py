@@ -44,7 +44,9 @@ def update_log_settings(changes: Mapping[str, Any]) -> dict[str, Value]:
             raise InvalidArgumentError(f"unknown log setting '{name}': expected one of {', '.join(_FIELDS)}")
     log_format = wanted.get("log_format", "default")
     if log_format not in _FORMATS:
-        raise InvalidArgumentError(f"invalid argument for --log_format, got: {log_format}")
+        raise InvalidArgumentError(
+            f"invalid argument for --log_format, got: {log_format}, expected {' or '.join(_FORMATS)}"
+        )
     verbose = wanted.get("log_verbose_level", 0)
     if not 0 <= verbose <= _MOST_VERBOSE:
         raise InvalidArgumentError(f"log_verbose_level: expected 0 to {_MOST_VERBOSE}, got {verbose}")

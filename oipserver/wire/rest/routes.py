@@ -12,6 +12,7 @@ from ...errors import InvalidArgumentError, UnavailableError
 from ...plane import DataPlane
 from ...protocol import ModelMetadata, TensorMetadata
 from ...protocol.json_text import parse_json
+from ...protocol.members import came
 from ..names import check_model_name
 from .client import ClientLeftError, read_body
 
@@ -101,8 +102,12 @@ async def read_whole_body(request: Request, limit: int) -> bytes:
 
 async def read_document(request: Request, limit: int) -> dict[str, Any]:
     """The JSON object in the body of ``request``; empty where there is none. Raises InvalidArgumentError."""
-    body = await read_whole_body(request, limit)
+    return document_in(await read_whole_body(request, limit))
+
+
+def document_in(body: bytes) -> dict[str, Any]:
+    """The JSON object that ``body`` is; empty where there is none. Raises InvalidArgumentError."""
     document = parse_json(body) if body.strip() else {}
     if not isinstance(document, dict):
-        raise InvalidArgumentError("unable to parse the request: expected a JSON object")
+        raise InvalidArgumentError(f"unable to parse the request: expected a JSON object, got {came(document)}")
     return document

@@ -82,10 +82,10 @@ def test_they_change_what_is_logged(server: ServerProcess) -> None:
     ("changes", "status", "message"),
     [
         ({"log_file": "x"}, 501, "log file location can not be updated through network protocol"),
-        ({"log_info": "yes"}, 400, "attempt to access JSON non-boolean as boolean"),
+        ({"log_info": "yes"}, 400, "attempt to access JSON non-boolean as boolean: 'log_info' is a string"),
         ({"log_verbose_level": -1}, 400, "log_verbose_level"),
         ({"log_verbose_level": True}, 400, "non-unsigned-integer"),
-        ({"log_format": "nope"}, 400, "invalid argument for --log_format, got: nope"),
+        ({"log_format": "nope"}, 400, "invalid argument for --log_format, got: nope, expected default or ISO8601"),
         ({"log_format": 1}, 400, "non-string"),
         ({"log_color": True}, 400, "unknown log setting 'log_color'"),
     ],

@@ -125,7 +125,7 @@ def test_models_come_and_go_by_request():
 @pytest.mark.parametrize(
     ("path", "content", "status", "message"),
     [
-        ("index", b"[]", 400, "expected a JSON object"),
+        ("index", b"[]", 400, "expected a JSON object, got a list"),
         ("index", b"{", 400, "failed to parse"),
         ("index", b'{"ready": 1}', 400, "'ready'"),
         ("index", b'{"a": "%s"}' % (b"x" * 2000), 400, "maximum allowed input size"),

@@ -7,8 +7,8 @@ from typing import Any
 from fastapi import FastAPI, Request
 from starlette.responses import Response
 
-from ....errors import InvalidArgumentError
 from ....plane.extensions.logging import SWITCHES, told_log_settings, update_log_settings
+from ....protocol.members import accessed
 from ....settings import Settings
 from ..routes import json_response, read_document
 
@@ -34,8 +34,8 @@ def _check(name: str, value: Any) -> None:
     if value is None:
         return
     if name in SWITCHES and not isinstance(value, bool):
-        raise InvalidArgumentError(f"attempt to access JSON non-boolean as boolean: '{name}'")
+        raise accessed(name, "boolean", value)
     if name == "log_verbose_level" and (isinstance(value, bool) or not isinstance(value, int)):
-        raise InvalidArgumentError(f"attempt to access JSON non-unsigned-integer as unsigned-integer: '{name}'")
+        raise accessed(name, "unsigned-integer", value)
     if name == "log_format" and not isinstance(value, str):
-        raise InvalidArgumentError(f"attempt to access JSON non-string as string: '{name}'")
+        raise accessed(name, "string", value)

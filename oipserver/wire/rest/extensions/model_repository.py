@@ -14,11 +14,11 @@ from starlette.responses import Response
 from ....errors import InvalidArgumentError, UnsupportedError
 from ....plane import ControlPlane
 from ....protocol import ModelState, RepositoryIndexItem
-from ....protocol.json_text import parse_json
+from ....protocol.members import accessed, wrong
 from ....repository import Overrides, check_file
 from ....settings import Settings
 from ...names import check_controlled_name
-from ..routes import json_response, read_document, read_whole_body
+from ..routes import document_in, json_response, read_document, read_whole_body
 
 _REPOSITORY = "/v2/repository"
 # Decoding this much JSON and base64 takes longer than going to a thread for it.
@@ -32,7 +32,7 @@ def add_model_repository_routes(app: FastAPI, plane: ControlPlane, settings: Set
     async def index(request: Request) -> Response:
         wanted = (await read_document(request, limit)).get("ready")
         if wanted is not None and not isinstance(wanted, bool):
-            raise InvalidArgumentError("Unable to parse 'ready': expected a boolean")
+            raise wrong("ready", "a boolean", wanted)
         return json_response([_row(row) for row in await plane.index(ready=bool(wanted))])
 
     async def load(model_name: str, request: Request) -> Response:
@@ -70,27 +70,23 @@ def _row(row: RepositoryIndexItem) -> dict[str, str]:
     return {"name": row.name, "version": row.version, "state": row.state.value, "reason": row.reason}
 
 
-def _parameters(document: object) -> dict[str, Any]:
-    parameters = document.get("parameters") if isinstance(document, dict) else None
+def _parameters(document: dict[str, Any]) -> dict[str, Any]:
+    parameters = document.get("parameters")
     if parameters is None:
         return {}
     if not isinstance(parameters, dict):
-        raise InvalidArgumentError("Unable to parse 'parameters': expected a JSON object")
+        raise wrong("parameters", "an object", parameters)
     return parameters
 
 
 def _overrides(body: bytes) -> Overrides | None:
     """What the body of a load request overrides; None where nothing. Raises InvalidArgumentError."""
-    document = parse_json(body) if body.strip() else {}
-    if not isinstance(document, dict):
-        raise InvalidArgumentError("unable to parse the request: expected a JSON object")
-    parameters = _parameters(document)
+    parameters = _parameters(document_in(body))
     files: dict[str, bytes] = {}
     for key, value in parameters.items():
         if key in ("config", "uri"):
             if not isinstance(value, str):
-                what = "the text of a model configuration" if key == "config" else "where MLflow has a model"
-                raise InvalidArgumentError(f"attempt to access JSON non-string as string: '{key}' is {what}")
+                raise accessed(key, "string", value)
         elif key.startswith("file:"):
             files[check_file(key.removeprefix("file:"))] = _content(key, value)
         else:

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from ....errors import InvalidArgumentError
 from ....plane.extensions.trace import TraceControl, Values
+from ....protocol.members import accessed
 from ....settings import Settings
 from ...names import check_model_name
 from ..routes import MODEL, json_response, read_document
@@ -39,15 +40,18 @@ def _values(name: str, value: Any) -> Values:
     if value is None:
         return None
     if name == "trace_level":
-        if not isinstance(value, list) or not all(isinstance(level, str) for level in value):
-            raise InvalidArgumentError("attempt to access JSON non-array as array: 'trace_level' is a list of strings")
+        if not isinstance(value, list):
+            raise accessed(name, "array", value)
+        for level in value:
+            if not isinstance(level, str):
+                raise accessed(name, "string", level)
         if not value:
             raise InvalidArgumentError("'trace_level' is empty: expected OFF, TIMESTAMPS or TENSORS; null clears it")
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return [str(value)]
     if not isinstance(value, str):
-        raise InvalidArgumentError(f"attempt to access JSON non-string as string: '{name}'")
+        raise accessed(name, "string", value)
     return [value]
 
 
