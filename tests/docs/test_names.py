@@ -16,7 +16,7 @@ from oipserver.settings import ModelSettings, Settings
 from oipserver.settings.sources import option_name
 from tests.docs.blocks import PAGES
 
-TEXTS = {page.name: page.read_text() for page in PAGES}
+TEXTS = {page.name: page.read_text() for page in PAGES if page.parent.name == "docs"}
 OPTIONS = {option_name(field) for field in Settings.model_fields}
 
 

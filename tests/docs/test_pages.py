@@ -15,14 +15,14 @@ import pytest
 import yaml
 
 from oipserver.cli.start import parse
-from tests.docs.blocks import PAGES, Block, blocks
+from tests.docs.blocks import PAGES, ROOT, Block, blocks
 from tests.docs.reader import Reader, is_answer
 from tests.support.server_process import ServerProcess
 from tests.support.tracking_server import TrackingServer
 
 TRACKING_PORT = "5000"
 
-every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
 
 @pytest.mark.process
@@ -32,7 +32,7 @@ def test_it_is_as_the_page_says(page: Path, tmp_path: Path, serve: Callable[...,
     for block in found:
         if block.what == "needs":
             pytest.importorskip(block.more, reason=f"{page.name} needs {block.more}")
-    with tracking_server(page.read_text(), tmp_path) as beside:
+    with tracking_server(found, tmp_path) as beside:
         reader = Reader(tmp_path, serve, beside)
         for block in found:
             try:
@@ -43,9 +43,9 @@ def test_it_is_as_the_page_says(page: Path, tmp_path: Path, serve: Callable[...,
 
 
 @contextmanager
-def tracking_server(page: str, folder: Path) -> Iterator[dict[str, str]]:
-    """MLflow's tracking server for a page that has one at its usual address; yields where it is, by its usual port."""
-    if f"127.0.0.1:{TRACKING_PORT}" not in page:
+def tracking_server(found: list[Block], folder: Path) -> Iterator[dict[str, str]]:
+    """MLflow's tracking server where a block asks for one at its usual address; yields where it is, by that port."""
+    if not any(f"127.0.0.1:{TRACKING_PORT}" in block.text for block in found if block.what == "run"):
         yield {}
         return
     (folder / "tracking").mkdir()
@@ -59,6 +59,15 @@ def test_what_is_not_run_can_be_read(page: Path) -> None:
         if block.what == "not run":
             assert len(block.more.split()) > 2, f"{page.name}, line {block.line}: why?"
             read(block)
+
+
+@every_page
+def test_nothing_comes_after_a_server_that_runs_on(page: Path) -> None:
+    """In the same terminal, that is, unless it is another server to start instead."""
+    for block in blocks(page.read_text()):
+        if block.what == "run" and "oipserver start" in block.text:
+            after = block.text[block.text.index("oipserver start") :].replace("\\\n", "")
+            assert all(line.startswith("oipserver start") for line in after.splitlines()), f"{page.name}: {block.text}"
 
 
 @every_page

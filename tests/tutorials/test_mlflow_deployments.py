@@ -70,7 +70,7 @@ def run(tracking: TrackingServer, server: ServerProcess) -> Run:
 
 
 def test_the_example_as_its_readme_has_it(run: Run, tmp_path: Path, server: ServerProcess) -> None:
-    found = re.search(r"<!-- run -->\n```sh\n(.*?)```", (FOLDER / "README.md").read_text(), re.DOTALL)
+    found = re.search(r"```sh\n(export .*?)```", (FOLDER / "README.md").read_text(), re.DOTALL)
     assert found
     lines = [line for line in found[1].splitlines() if not line.startswith("export")]
     printed = run(
