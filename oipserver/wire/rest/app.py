@@ -63,11 +63,7 @@ def create_app(
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     handler = handler or infer_handler(data_plane, settings)
-    infer = AsgiInfer(handler, settings.http_max_body_bytes)
-    stream = AsgiInferStream(data_plane, handler, settings)
-    for path in (MODEL, VERSION):
-        app.router.routes.append(RawRoute(f"{path}/infer", infer))
-        app.router.routes.append(RawRoute(f"{path}/infer_stream", stream))
+    _add_inference(app, data_plane, handler, settings)
     add_generate_routes(app, data_plane, handler, settings)
     if settings.mlflow_routes:
         invocations = invocations or Invocations(data_plane, handler, settings)
@@ -87,6 +83,14 @@ def create_app(
     _add_error_handlers(app)
     _add_layers(app, settings, observer)
     return app
+
+
+def _add_inference(app: FastAPI, data_plane: DataPlane, handler: InferHandler, settings: Settings) -> None:
+    infer = AsgiInfer(handler, settings.http_max_body_bytes)
+    stream = AsgiInferStream(data_plane, handler, settings)
+    for path in (MODEL, VERSION):
+        app.router.routes.append(RawRoute(f"{path}/infer", infer))
+        app.router.routes.append(RawRoute(f"{path}/infer_stream", stream))
 
 
 def _add_metrics(app: FastAPI, path: str, metrics_page: MetricsPage) -> None:

@@ -31,7 +31,11 @@ def _get(app: FastAPI, path: str, endpoint: Any) -> None:
 
 def add_data_routes(app: FastAPI, plane: DataPlane) -> None:
     """Health and metadata of the server and its models."""
+    _add_server_routes(app, plane)
+    _add_model_routes(app, plane)
 
+
+def _add_server_routes(app: FastAPI, plane: DataPlane) -> None:
     async def live() -> Response:
         return json_response({"live": plane.live()})
 
@@ -51,6 +55,14 @@ def add_data_routes(app: FastAPI, plane: DataPlane) -> None:
             ]
         )
 
+    _get(app, "/v2/health/live", live)
+    _get(app, "/v2/health/ready", ready)
+    _get(app, "/v2", server)
+    _get(app, "/v2/", server)
+    _get(app, "/v2/models", models)
+
+
+def _add_model_routes(app: FastAPI, plane: DataPlane) -> None:
     async def model(model_name: str, model_version: str = "") -> Response:
         check_model_name(model_name)
         metadata = plane.model_metadata(model_name, model_version)
@@ -64,11 +76,6 @@ def add_data_routes(app: FastAPI, plane: DataPlane) -> None:
             is_ready = False
         return json_response({"name": model_name, "ready": is_ready}, 200 if is_ready else 503)
 
-    _get(app, "/v2/health/live", live)
-    _get(app, "/v2/health/ready", ready)
-    _get(app, "/v2", server)
-    _get(app, "/v2/", server)
-    _get(app, "/v2/models", models)
     for path in (MODEL, VERSION):
         _get(app, path, model)
         _get(app, f"{path}/ready", model_ready)
