@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .builders import BUILDERS, Builder, find_builder
-from .dockerfile import DOCKERIGNORE, Options, dockerfile, gpu_note, is_ours
+from .dockerfile import DOCKERIGNORE, WHEELHOUSE, Options, dockerfile, gpu_note, is_ours
 from .kserve import inference_service, serving_runtime
 from .needs import Needs, needs_of
 from .yaml_text import yaml_documents
@@ -11,6 +11,7 @@ from .yaml_text import yaml_documents
 __all__ = [
     "BUILDERS",
     "DOCKERIGNORE",
+    "WHEELHOUSE",
     "Builder",
     "Needs",
     "Options",

@@ -64,11 +64,15 @@ class Options:
     system_packages: tuple[str, ...] = ()
 
     def wheelhouse_inside(self, folder: Path) -> str | None:
-        """The wheelhouse relative to ``folder``, where it lies in it; others need a build context of their own."""
+        """The wheelhouse relative to ``folder``, where it lies in it."""
         if self.wheelhouse is None or not self.wheelhouse.resolve().is_relative_to(folder.resolve()):
             return None
         inside = self.wheelhouse.resolve().relative_to(folder.resolve()).as_posix()
         return inside if is_plain(inside) else None
+
+    def wheelhouse_outside(self, folder: Path) -> Path | None:
+        """The wheelhouse, where it takes a build context of its own."""
+        return None if self.wheelhouse_inside(folder) else self.wheelhouse
 
 
 def is_ours(text: str) -> bool:

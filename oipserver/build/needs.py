@@ -18,7 +18,7 @@ from ..settings import Environment, ModelSettings, Settings, resolve_settings
 from ..settings.yaml_file import require_yaml
 from .conda import ENVIRONMENT_FILES, EXTRA, read_environment
 from .mlflow_folders import mlflow_folders, python_of
-from .requirements import is_plain, names_files
+from .requirements import is_plain, names_files, names_own_folder
 from .walk import links_out
 
 REQUIREMENTS_FILE = "requirements.txt"
@@ -150,7 +150,7 @@ def _add_file(needs: Needs, path: Path) -> None:
     name = place.relative_to(needs.folder).as_posix()
     # The builder is given files by name, and takes these characters alone for what they are.
     if names_files(text) or not is_plain(name):
-        needs.local.append((_relative(needs, place.parent), f"-r {shlex.quote(place.name)}"))
+        _add_local(needs, place.parent, f"-r {shlex.quote(place.name)}", text)
     elif name not in needs.files:
         needs.files.append(name)
 
@@ -162,7 +162,7 @@ def _add_conda(needs: Needs, path: Path) -> None:
         if option in ("-r", "--requirement"):  # relative to the file that says so
             _add_file(needs, path.parent / file.strip())
         elif names_files(each):
-            needs.local.append((_relative(needs, path.parent), each))
+            _add_local(needs, path.parent, each, each)
         else:
             needs.requirements.append(each)
     _add_python(needs, found.python, path)
@@ -186,8 +186,10 @@ def _add_python(needs: Needs, python: str | None, where: Path) -> None:
         needs.python = python
 
 
-def _relative(needs: Needs, folder: Path) -> str:
-    return folder.relative_to(needs.folder).as_posix()
+def _add_local(needs: Needs, folder: Path, requirement: str, text: str) -> None:
+    if folder == needs.folder and names_own_folder(text):
+        needs.project = False  # pip takes it once
+    needs.local.append((folder.relative_to(needs.folder).as_posix(), requirement))
 
 
 def _new(found: Iterable[str], present: Iterable[str]) -> list[str]:

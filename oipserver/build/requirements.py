@@ -8,12 +8,18 @@ import shlex
 _NAMES_FILES = re.compile(
     r"^\s*(-r|-c|-e|--requirement|--constraint|--editable|\.|/|file:|[^#]*@\s*file:)", re.MULTILINE
 )
+_OWN_FOLDER = re.compile(r"^\s*(?:-e\s*|--editable[\s=]+)?\./?(?:\[[^\]]*\])?\s*(?:[;#].*)?$", re.MULTILINE)
 _PLAIN = re.compile(r"\w[\w.@+/ -]*")
 
 
 def names_files(text: str) -> bool:
     """Whether a requirement, or some line of a file of them, names a file: it can be read only where the folder is."""
     return _NAMES_FILES.search(text) is not None
+
+
+def names_own_folder(text: str) -> bool:
+    """Whether a requirement, or some line of a file of them, is the project in the folder where it stands."""
+    return _OWN_FOLDER.search(text) is not None
 
 
 def is_plain(path: str) -> bool:

@@ -73,7 +73,7 @@ def _command(
 
     Raises InvalidArgumentError where it cannot read wheels that lie outside of the folder.
     """
-    outside = _outside(needs, options)
+    outside = options.wheelhouse_outside(needs.folder)
     if outside is not None and not builder.takes_contexts():
         raise InvalidArgumentError(
             f"--wheelhouse {outside} lies outside of {namespace.folder}, which docker can read with buildx alone: "
@@ -92,10 +92,6 @@ def _command(
     )
 
 
-def _outside(needs: Needs, options: Options) -> Path | None:
-    return None if options.wheelhouse_inside(needs.folder) else options.wheelhouse
-
-
 def _no_builder(namespace: argparse.Namespace, needs: Needs, options: Options) -> UnavailableError:
     """Leave the Dockerfile where it can be used, and say how."""
     text = dockerfile(needs, options)
@@ -104,7 +100,9 @@ def _no_builder(namespace: argparse.Namespace, needs: Needs, options: Options) -
         path = write(beside if may_write(beside) else beside.with_name("Dockerfile.oipserver"), text)
     except InvalidArgumentError:  # a folder that cannot be written to
         path = write(Path(tempfile.mkdtemp(prefix="oipserver-build-")) / "Dockerfile", text)
-    command = Builder("docker").command(namespace.folder, path, namespace.tag, wheelhouse=_outside(needs, options))
+    command = Builder("docker").command(
+        namespace.folder, path, namespace.tag, wheelhouse=options.wheelhouse_outside(needs.folder)
+    )
     engine = "; docker is here, but its engine does not answer" if shutil.which("docker") else ""
     return UnavailableError(
         f"no builder found ({', '.join(BUILDERS)}{engine}), but {path} is written. Install podman, docker or buildah "

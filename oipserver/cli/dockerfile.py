@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..build import DOCKERIGNORE, dockerfile, is_ours
+from ..build import DOCKERIGNORE, WHEELHOUSE, dockerfile, is_ours
 from ..errors import AlreadyExistsError, InvalidArgumentError
 from .image_options import add_image_options, image_of
 from .parser import Parser
@@ -26,9 +27,10 @@ def run(arguments: Sequence[str]) -> int:
         ignore = folder / ".dockerignore"
         if namespace.force or not os.path.lexists(ignore):
             written.append(write(ignore, DOCKERIGNORE))
-    print(
-        f"wrote {' and '.join(map(str, written))}\n\n  oipserver build {folder} -t TAG, or docker build {folder} -t TAG"
-    )
+    outside = options.wheelhouse_outside(needs.folder)
+    contexts = ["--build-context", f"{WHEELHOUSE}={outside}"] if outside else []
+    command = shlex.join(["docker", "build", "-t", "TAG", *contexts, str(folder)])
+    print(f"wrote {' and '.join(map(str, written))}\n\n  {command}")
     return 0
 
 

@@ -192,6 +192,15 @@ def test_dockerfile_writes_over_its_own_alone(models: Path, capfd: pytest.Captur
     assert path.read_text() != "FROM scratch\n"
 
 
+def test_dockerfile_says_how_it_is_built(models: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["dockerfile", str(models)]) == 0
+    assert capfd.readouterr().out.splitlines()[-1] == f"  docker build -t TAG {models}"
+    (tmp_path / "one-1-py3-none-any.whl").touch()
+    assert main(["dockerfile", str(models), "--wheelhouse", str(tmp_path)]) == 0
+    words = ["--build-context", f"wheelhouse={tmp_path}", str(models)]
+    assert shlex.split(capfd.readouterr().out.splitlines()[-1]) == ["docker", "build", "-t", "TAG", *words]
+
+
 def test_dockerfile_follows_no_link(models: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (models / "Dockerfile").symlink_to(tmp_path / "elsewhere")
     assert main(["dockerfile", str(models)]) == 1

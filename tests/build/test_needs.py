@@ -131,6 +131,19 @@ def test_projects_with_a_build_system_are_installed_others_give_their_dependenci
     assert (needs.project, needs.requirements) == (True, [])
 
 
+@pytest.mark.parametrize("line", ["-e .", ".", "./", "--editable=.", ".[gpu]  # with extras", "-e.[gpu]"])
+def test_a_project_that_its_requirements_name_is_installed_once(tmp_path: Path, line: str) -> None:
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "shop"\n[build-system]\nrequires = ["hatchling"]\n')
+    (tmp_path / "requirements.txt").write_text(f"scipy\n{line}\n")
+    needs = needs_of(tmp_path)
+    assert (needs.project, needs.local) == (False, [(".", "-r requirements.txt")])
+    (tmp_path / "requirements.txt").write_text("./tool\n")
+    assert needs_of(tmp_path).project
+    (tmp_path / "environment.yml").write_text(f"dependencies: [pip: ['{line.partition('#')[0]}']]")
+    needs = needs_of(tmp_path)
+    assert (needs.project, len(needs.local)) == (False, 2)
+
+
 def test_the_source_of_the_server_is_known() -> None:
     needs = needs_of(ROOT)
     assert (needs.is_server, needs.project, needs.models, needs.extras) == (True, True, [], {"onnx"})
