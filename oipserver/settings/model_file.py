@@ -8,7 +8,6 @@ from collections.abc import Callable
 from os.path import abspath, normpath
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ValidationError
 
@@ -18,11 +17,11 @@ from .coercion import explain, parse_text
 from .environment import RUNTIMES, Environment
 from .json_file import json_kind, read_json_object
 from .model import ModelParameters, ModelSettings
+from .places import local_path
 from .suggestion import closest, did_you_mean
 
 MODEL_SETTINGS_FILE = "model-settings.json"
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # two letters at least: "c:/" is a drive
 _PATHS = ("uri", "environment_path", "environment_tarball")
 _RUNTIME = re.compile(rf"(?:mlserver_|oipserver_)?({'|'.join(RUNTIMES)})(?:\..*)?")
 
@@ -143,8 +142,5 @@ def _resolve_paths(parameters: ModelParameters, folder: Path) -> None:
 
 def _absolute(uri: str, folder: Path) -> str:
     """A local path made absolute from ``folder``; the address of something remote as it is."""
-    if uri.lower().startswith("file:/"):
-        return normpath(unquote(urlsplit(uri).path))
-    if _SCHEME.match(uri):
-        return uri
-    return normpath(Path(abspath(folder), uri))
+    path = local_path(uri)
+    return uri if path is None else normpath(Path(abspath(folder), path))

@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from ..errors import InvalidArgumentError, NotFoundError
 from ..repository.mlflow_lookup import Origin, asking, download, import_mlflow, require_model, resolve
+from ..settings.places import local_path
 from .record import COMPILED
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")  # two letters at least: "c:/" is a drive
 _RUN = re.compile(r"runs:/([^/]+)/.+")
 # What get_artifact_uri() gives: the place of a run's files, and a path there.
 _IN_RUN = re.compile(r".*/([0-9a-f]{32})/artifacts/(.+?)/?")
@@ -44,7 +43,7 @@ def fetch_model(uri: str, target: Path) -> str:
     ``uri`` is a local folder, or anything that MLflow can resolve. Raises NotFoundError, and InvalidArgumentError where
     it is no MLflow model or MLflow is needed and missing, with what MLflow says.
     """
-    local = _local_folder(uri)
+    local = local_path(uri)
     if local is not None and local.is_dir():
         require_model(local, uri)
         _copy(local, target)
@@ -88,12 +87,6 @@ def fetch_run(uri: str, described: dict[str, Any]) -> RunData:
         data.metrics |= {metric.key: metric.value for metric in logged.metrics or ()}
         data.tags |= {key: str(value) for key, value in (logged.tags or {}).items()}
     return data
-
-
-def _local_folder(uri: str) -> Path | None:
-    if uri.lower().startswith("file:"):
-        return Path(unquote(urlsplit(uri).path))
-    return None if _SCHEME.match(uri) else Path(uri)
 
 
 def _copy(folder: Path, target: Path) -> None:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from ..errors import AlreadyExistsError, InvalidArgumentError, NotFoundError, OIPError, UnavailableError
 from ..settings.model_file import MODEL_SETTINGS_FILE
+from ..settings.places import local_path
 from .record import RECORD_FILE, Record, parse_record, read_record
 from .store import ModelStore
 from .stored import StoredModel
@@ -26,7 +26,7 @@ def push(model: StoredModel, uri: str) -> str:
     or a model that is no longer what was stored, UnavailableError where the place cannot be reached.
     """
     model.verify()
-    folder = _local_folder(uri)
+    folder = local_path(uri)
     return _push_to_folder(model, folder) if folder is not None else _Remote(uri).push(model)
 
 
@@ -37,20 +37,13 @@ def pull(store: ModelStore, tag: Tag | str, uri: str) -> StoredModel:
     Raises NotFoundError, AlreadyExistsError where another model has its tag here, and otherwise as ``push``.
     """
     tag = Tag.parse(tag) if isinstance(tag, str) else tag
-    folder = _local_folder(uri)
+    folder = local_path(uri)
     if folder is not None:
         source = ModelStore(folder).get(tag)
         return _adopted(store, source.record, lambda target: _copy(source.path, target))
     remote = _Remote(uri)
     record = remote.find(tag)
     return _adopted(store, record, lambda target: remote.fetch(record, target))
-
-
-def _local_folder(uri: str) -> Path | None:
-    """The folder that ``uri`` is, None for the address of something elsewhere."""
-    if uri.lower().startswith("file:"):
-        return Path(unquote(urlsplit(uri).path))
-    return None if "://" in uri else Path(uri)
 
 
 def _adopted(store: ModelStore, record: Record, fill: Callable[[Path], Record]) -> StoredModel:
