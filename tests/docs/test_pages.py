@@ -38,7 +38,7 @@ def test_it_is_as_the_page_says(page: Path, tmp_path: Path, serve: Callable[...,
             try:
                 reader.do(block)
             except AssertionError as error:
-                raise AssertionError(f"{page.name}, line {block.line}: {error}") from None
+                raise AssertionError(f"{page.relative_to(ROOT)}, line {block.line}: {error}") from None
         reader.leave()
 
 
@@ -57,7 +57,7 @@ def tracking_server(found: list[Block], folder: Path) -> Iterator[dict[str, str]
 def test_what_is_not_run_can_be_read(page: Path) -> None:
     for block in blocks(page.read_text()):
         if block.what == "not run":
-            assert len(block.more.split()) > 2, f"{page.name}, line {block.line}: why?"
+            assert len(block.more.split()) > 2, f"{page.relative_to(ROOT)}, line {block.line}: why?"
             read(block)
 
 
@@ -67,7 +67,9 @@ def test_nothing_comes_after_a_server_that_runs_on(page: Path) -> None:
     for block in blocks(page.read_text()):
         if block.what == "run" and "oipserver start" in block.text:
             after = block.text[block.text.index("oipserver start") :].replace("\\\n", "")
-            assert all(line.startswith("oipserver start") for line in after.splitlines()), f"{page.name}: {block.text}"
+            assert all(line.startswith("oipserver start") for line in after.splitlines()), (
+                f"{page.relative_to(ROOT)}, line {block.line}"
+            )
 
 
 @every_page
@@ -80,7 +82,7 @@ def test_a_reader_learns_what_files_are_called(page: Path) -> None:
             seen = re.sub(r"<!--.*?-->|```.*?```", "", "".join(lines[: block.line - 1]), flags=re.DOTALL)
             names = re.findall(r"`([^`\n]+)`", seen)
             told = [name for name in names if name.endswith(Path(block.more).name) and block.more.endswith(name)]
-            assert told, f"{page.name}, line {block.line}: nobody sees that this is {block.more}"
+            assert told, f"{page.relative_to(ROOT)}, line {block.line}: nobody sees that this is {block.more}"
 
 
 def read(block: Block) -> None:
