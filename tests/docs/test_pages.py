@@ -58,6 +58,8 @@ def test_what_is_not_run_can_be_read(page: Path) -> None:
     for block in blocks(page.read_text()):
         if block.what == "not run":
             assert len(block.more.split()) > 2, f"{page.relative_to(ROOT)}, line {block.line}: why?"
+            for name in re.findall(r"tests/[\w/.]*\w", block.more):
+                assert (ROOT / name).exists(), f"{page.relative_to(ROOT)}, line {block.line}: {name}"
             read(block)
 
 
