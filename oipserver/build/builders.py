@@ -78,7 +78,7 @@ class Builder:
         if self.name == "buildah":
             return _output(["buildah", "images", "--noheading", "--format", "{{.Size}}", tag])
         text = _output([self.name, "image", "inspect", "--format", "{{.Size}}", tag])
-        return f"{int(text) / 1e6:.0f} MB" if text.isdigit() else ""
+        return f"{int(text) / 1e6:.0f} MB" if text.isdecimal() else ""
 
     def how_to_run(self, tag: str, ports: Sequence[int], grace: float, *, gpu: bool) -> str:
         """The command that runs an image with its ``ports``, stopped with ``grace`` seconds for what is in flight."""

@@ -20,7 +20,7 @@ def _option(field: str) -> Words:
 
 
 def _verbose(value: str) -> list[str]:
-    return ["--log-level=debug"] if value.isdigit() and int(value) else []
+    return ["--log-level=debug"] if value.isdecimal() and int(value) else []
 
 
 def _unless(name: str, word: str) -> Words:

@@ -39,7 +39,7 @@ def read_answer(model: str, content: bytes, length: str) -> InferResponse:
     Raises InvalidArgumentError where it cannot be read.
     """
     try:
-        size = int(length) if length.isdigit() else len(content)
+        size = int(length) if length.isdecimal() else len(content)
         return read_document(model, parse_json(content[:size]), content[size:])
     except OIPError as error:
         raise InvalidArgumentError(error.message) from None

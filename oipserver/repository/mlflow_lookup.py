@@ -57,7 +57,7 @@ def resolve(uri: str) -> Origin:
     if found is None:
         return Origin(uri, uri)
     name, word, alias = found.groups("")
-    version = word if word.isdigit() else _version(uri, name, word, alias)
+    version = word if word.isdecimal() else _version(uri, name, word, alias)
     return Origin(uri, f"models:/{name}/{version}", name, version, alias)
 
 

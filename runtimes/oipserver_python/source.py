@@ -25,7 +25,7 @@ def find_source(settings: ModelSettings, filename: str = "") -> Path:
         candidates = [path]
     else:
         start = folder / given if given else folder
-        versions = sorted((path for path in start.glob("*/") if path.name.isdigit()), key=lambda path: int(path.name))
+        versions = sorted((path for path in start.glob("*/") if path.name.isdecimal()), key=lambda path: int(path.name))
         candidates = [start / (settings.version or "1") / name, start / name, *(path / name for path in versions[::-1])]
     for path in candidates:
         if path.is_file():

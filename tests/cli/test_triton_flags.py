@@ -39,6 +39,7 @@ def test_no_flag_hides_an_option_of_ours() -> None:
         ("--exit-timeout-secs 7", {"shutdown_timeout": 7.0}),
         ("--log-verbose=1", {"log_level": "debug"}),
         ("--log-verbose 0", {"log_level": "info"}),
+        ("--log-verbose ²", {"log_level": "info"}),
         ("--log-info=false", {"log_level": "warning"}),
         ("--log-warning=false", {"log_level": "error"}),
         ("--load-model a --load-model=b", {"load_models": ["a", "b"]}),

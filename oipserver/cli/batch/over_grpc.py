@@ -37,7 +37,7 @@ class GrpcClient(Client):
         except grpc.RpcError as error:
             code, details = error.code(), error.details()
             wait = dict(error.trailing_metadata() or ()).get("retry-after", "")
-            after = float(wait) if wait.isdigit() else None
+            after = float(wait) if wait.isdecimal() else None
             raise CallError(f"{code.name}: {details}", retry=code in _RETRY, retry_after=after) from None
         try:
             return read_answer(answer)

@@ -53,7 +53,7 @@ class RestClient(Client):
             raise CallError(
                 f"HTTP {answer.status}: {_reason(content)}",
                 retry=answer.status in _RETRY,
-                retry_after=float(wait) if wait.isdigit() else None,
+                retry_after=float(wait) if wait.isdecimal() else None,
             )
         return _read(request.model_name, content, answer.headers.get(_LENGTH, ""))
 

@@ -241,4 +241,4 @@ def _config_in(notes: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _is_number(row: Mapping[str, str]) -> bool:
-    return row.get("version", "").isdigit()
+    return row.get("version", "").isdecimal()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from math import isfinite
 from typing import Any, Literal, get_args
 
 from ...settings.suggestion import did_you_mean
@@ -76,7 +77,7 @@ def _parsed(text: Any) -> Any:
         return text
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 
@@ -94,7 +95,7 @@ def _put(model: dict[str, Any], key: str, value: Any) -> None:
 
 def _checked(key: str, value: Any) -> Any:
     """``value`` in the type of the option ``key``."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
+    number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
     match key:
         case "transfer" if value in TRANSFERS:
             return value
@@ -104,7 +105,7 @@ def _checked(key: str, value: Any) -> Any:
             return value
         case "keep" | "port" if number and value == int(value) and value >= 0:
             return int(value)
-        case "version" if str(value).isdigit() and int(value) > 0:
+        case "version" if str(value).isdecimal() and int(value) > 0:
             return str(int(value))
         case "timeout" if number and value > 0:
             return float(value)

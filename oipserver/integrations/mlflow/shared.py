@@ -163,7 +163,7 @@ def _copy(source: Path, target: Path, progress: Progress) -> None:
 
 def _keep_versions(old: Path, fresh: Path, version: str, keep: int) -> None:
     """Have the ``keep`` newest versions in ``old`` in ``fresh`` too, by links to the same files."""
-    numbers = [int(path.name) for path in old.iterdir() if path.is_dir() and path.name.isdigit()]
+    numbers = [int(path.name) for path in old.iterdir() if path.is_dir() and path.name.isdecimal()]
     for number in sorted(numbers, reverse=True)[:keep]:
         if str(number) != version and not (fresh / str(number)).exists():
             shutil.copytree(old / str(number), fresh / str(number), copy_function=os.link, symlinks=True)

@@ -92,7 +92,7 @@ def _switch(query: dict[str, str], key: str, uri: str | None, *, default: bool) 
 def _grpc_address(told: str, host: str, uri: str | None) -> str:
     """``told`` is a port, or host:port."""
     name, colon, port = told.rpartition(":")
-    if told and not (port.isdigit() and (name or not colon)):
+    if told and not (port.isdecimal() and (name or not colon)):
         raise wrong(f"target '{uri}': grpc={told}: expected a port, or host:port")
     where = name or (f"[{host}]" if ":" in host else host)
     return f"{where}:{port}" if told else ""

@@ -66,7 +66,9 @@ def test_options() -> None:
 @pytest.mark.parametrize(
     "config",
     [{"transfer": "mail"}, {"version": "0"}, {"version": "x"}, {"timeout": "-1"}, {"keep": "-1"},
-     {"trust": "maybe"}, {"repository": "3"}, {"a": 1, "a.b": 2}, {"a..b": 1}],
+     {"trust": "maybe"}, {"repository": "3"}, {"a": 1, "a.b": 2}, {"a..b": 1},
+     {"version": "²"}, {"keep": "1e999"}, {"keep": "NaN"}, {"timeout": "NaN"}, {"port": "-Infinity"},
+     {"keep": "[" * 100_000}],
 )  # fmt: skip
 def test_options_that_cannot_be(config: dict[str, Any]) -> None:
     with pytest.raises(MlflowException, match="-C ") as raised:
@@ -133,6 +135,13 @@ def test_a_file_that_goes_missing_meanwhile_leaves_no_trace(repository: SharedRe
         place(repository, made, replace=True)
     assert (repository.root / "m" / "1" / "model.onnx").read_text() == "first"
     assert [path.name for path in repository.root.iterdir()] == ["m"]
+
+
+def test_folders_that_are_no_versions_are_not_kept(repository: SharedRepository, tmp_path: Path) -> None:
+    place(repository, bundle(tmp_path, "first"))
+    (repository.root / "m" / "²").mkdir()
+    place(repository, bundle(tmp_path, "second", "2"), replace=True, keep=5)
+    assert sorted(path.name for path in (repository.root / "m").iterdir() if path.is_dir()) == ["1", "2"]
 
 
 def test_files_of_our_own_are_moved_where_links_are_wanted(repository: SharedRepository, tmp_path: Path) -> None:
