@@ -8,6 +8,8 @@ from typing import Any
 
 from oipserver.compat.grpc import dataplane_pb2 as pb
 
+from .corpus_values import FAILURES
+
 Case = dict[str, Any]
 
 #: By name: datatype, field of the typed contents, values, how struct writes them.
@@ -75,17 +77,7 @@ def cases() -> Iterator[tuple[str, Case]]:
         yield f"grpc/raw/{datatype}", call("ModelInfer", raw)
     yield from _bytes().items()
     yield from _infer().items()
-    for way in [
-        "value",
-        "inference",
-        "teapot",
-        "unprocessable",
-        "forbidden",
-        "busy",
-        "internal",
-        "not-found",
-        "nothing",
-    ]:
+    for way in FAILURES:
         yield f"grpc/failing/{way}", call("ModelInfer", text("failing", way))
     for name in ("np-float32", "np-float16", "np-nan", "np-texts", "str-plain", "base64-plain", "pd-plain", "pd-json"):
         yield f"grpc/golden/{name}", call("ModelInfer", text("golden", name))

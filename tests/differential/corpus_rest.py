@@ -7,96 +7,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from .corpus_values import ECHOES, FAILURES, GOLDEN
+
 Case = dict[str, Any]
 JSON = {"content-type": "application/json"}
-
-GOLDEN = [
-    "np-float32",
-    "np-float16",
-    "np-float64",
-    "np-bool",
-    "np-int8",
-    "np-uint8",
-    "np-int16",
-    "np-uint16",
-    "np-int32",
-    "np-uint32",
-    "np-int64",
-    "np-uint64",
-    "np-one-dimension",
-    "np-no-dimension",
-    "np-empty",
-    "np-texts",
-    "np-bytes",
-    "np-objects",
-    "np-nan",
-    "np-datetime64",
-    "np-complex",
-    "pd-plain",
-    "pd-floats",
-    "pd-json",
-    "pd-missing-text",
-    "pd-datetime",
-    "pd-category",
-    "pd-nullable",
-    "str-plain",
-    "str-not-bytes",
-    "base64-plain",
-    "datetime-plain",
-    "np-request",
-    "str-request",
-    "by-payload",
-    "not-utf8",
-    "array-as-data",
-]
-#: Ways in which the failing model fails.
-FAILURES = [
-    "value",
-    "inference",
-    "teapot",
-    "unprocessable",
-    "forbidden",
-    "busy",
-    "internal",
-    "not-found",
-    "parameters",
-    "nothing",
-]
-#: Inputs of the echo model: what is sent, and is to come back decoded and encoded again.
-ECHOES: dict[str, Any] = {
-    "flat": ("INT32", [2, 2], [1, 2, 3, 4], "np"),
-    "nested": ("INT32", [2, 2], [[1, 2], [3, 4]], "np"),
-    "nested-text": ("BYTES", [2, 1], [["a"], ["bc"]], "np"),
-    "scalar": ("FP32", [1], 3.5, "np"),
-    "open-shape": ("INT64", [-1, 2], [1, 2, 3, 4], "np"),
-    "bool-of-numbers": ("BOOL", [2], [1, 0], "np"),
-    "half": ("FP16", [2], [1.5, 2], "np"),
-    "null": ("FP32", [1, 2], [1, None], "np"),
-    "integers-of-texts": ("INT32", [2], ["1", "2"], "np"),
-    "integers-of-floats": ("INT32", [2], [1.7, 2.2], "np"),
-    "integers-with-a-point": ("INT32", [2], [1.0, 2.0], "np"),
-    "texts-as-np": ("BYTES", [2], ["a", "bc"], "np"),
-    "big": ("UINT64", [1], [2**64 - 1], "np"),
-    "texts": ("BYTES", [2], ["hey", "é"], "str"),
-    "bare-text": ("BYTES", [11], "hello world", "str"),
-    "base64": ("BYTES", [1], ["UHl0aG9uIGlzIGZ1bg=="], "base64"),
-    "base64-not": ("BYTES", [1], ["Python is fun"], "base64"),
-    "datetime": ("BYTES", [1], ["2022-01-11T11:00:00"], "datetime"),
-    "raw-flat": ("FP32", [3], [1.5, 2, 3], None),
-    "raw-nested": ("FP32", [1, 3], [[1.5, 2, 3]], None),
-    "raw-text": ("BYTES", [1], "hello", None),
-    "unknown-content-type": ("INT32", [1], [1], "nobody-knows"),
-    "empty": ("FP32", [0], [], "np"),
-    # Mistakes of the client.
-    "integer-null": ("INT32", [1], [None], "np"),
-    "too-big": ("UINT8", [1], [300], "np"),
-    "wrong-shape": ("FP32", [3], [1, 2], "np"),
-    "text-as-number": ("FP32", [1], ["abc"], "np"),
-    "bad-datetime": ("BYTES", [1], ["no date"], "datetime"),
-    "bad-datatype": ("FLOAT", [1], [1], "np"),
-    "negative-shape": ("FP32", [-2], [1, 2], "np"),
-    "ragged": ("FP32", [2, 2], [[1, 2], [3]], "np"),
-}
 
 
 def tensor(name: str, datatype: str, shape: list[int], data: Any, content_type: str | None = None) -> dict[str, Any]:
@@ -136,18 +50,7 @@ def cases() -> Iterator[tuple[str, Case]]:
         yield f"rest/golden/{name}", post("/v2/models/golden/infer", text(name))
     for name, sent in ECHOES.items():
         yield f"rest/echo/{name}", post("/v2/models/echo/infer", {"inputs": [tensor("x", *sent)]})
-    for way in [
-        "value",
-        "inference",
-        "teapot",
-        "unprocessable",
-        "forbidden",
-        "busy",
-        "internal",
-        "not-found",
-        "parameters",
-        "nothing",
-    ]:
+    for way in (*FAILURES, "parameters"):
         yield f"rest/failing/{way}", post("/v2/models/failing/infer", text(way))
     yield from _malformed().items()
     yield from _streams().items()
@@ -200,32 +103,6 @@ def _infer() -> dict[str, Case]:
             {"inputs": [tensor("x", "INT32", [400], list(range(400)), "np")]},
             headers={"accept-encoding": "gzip"},
         ),
-        "signature": post(
-            "/v2/models/signature/infer",
-            {"inputs": [tensor("x", "FP32", [1, 2], [1, 2]), tensor("labels", "BYTES", [2], ["a", "b"])]},
-        ),
-        "signature-optional": post(
-            "/v2/models/signature/infer",
-            {
-                "inputs": [
-                    tensor("x", "FP32", [1, 2], [1, 2]),
-                    tensor("labels", "BYTES", [1], ["a"]),
-                    tensor("scale", "FP32", [1], [3]),
-                ]
-            },
-        ),
-        "signature-missing": post("/v2/models/signature/infer", {"inputs": [tensor("x", "FP32", [1, 2], [1, 2])]}),
-        "signature-unknown": post(
-            "/v2/models/signature/infer",
-            {
-                "inputs": [
-                    tensor("x", "FP32", [1], [1]),
-                    tensor("labels", "BYTES", [1], ["a"]),
-                    tensor("z", "FP32", [1], [1]),
-                ]
-            },
-        ),
-        "signature-metadata": get("/v2/models/signature"),
         "handler": post("/differential/sum", [1, 2, 3]),
         "handler-raw": post("/differential/raw", {"a": 1}, seconds=5),
         "handler-invalid": post("/differential/sum", {"a": 1}),
@@ -234,7 +111,19 @@ def _infer() -> dict[str, Case]:
         "batched-id": post("/v2/models/batched/infer", {"id": "mine", **body}),
         "batched-error": post("/v2/models/batched/infer", {"inputs": [tensor("x", "INT64", [1, 1], [-1])]}),
     }
-    return {f"rest/infer/{name}": case for name, case in found.items()}
+    return {f"rest/infer/{name}": case for name, case in (found | _signatures()).items()}
+
+
+def _signatures() -> dict[str, Case]:
+    x, labels = tensor("x", "FP32", [1, 2], [1, 2]), tensor("labels", "BYTES", [1], ["a"])
+    sent = {
+        "signature": [x, tensor("labels", "BYTES", [2], ["a", "b"])],
+        "signature-optional": [x, labels, tensor("scale", "FP32", [1], [3])],
+        "signature-missing": [x],
+        "signature-unknown": [tensor("x", "FP32", [1], [1]), labels, tensor("z", "FP32", [1], [1])],
+    }
+    found = {name: post("/v2/models/signature/infer", {"inputs": inputs}) for name, inputs in sent.items()}
+    return found | {"signature-metadata": get("/v2/models/signature")}
 
 
 def _handlers() -> dict[str, Case]:
