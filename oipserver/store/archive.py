@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 import tarfile
 import uuid
 from pathlib import Path
@@ -86,9 +87,18 @@ def _extract(file: Path, folder: Path) -> Record:
                     raise InvalidArgumentError(f"it holds more than {MAX_FILES} files or {MAX_BYTES} bytes")
                 if not member.isfile() or not stays_inside(member.name):
                     raise InvalidArgumentError(f"'{member.name}' is no file within the model's folder")
-                archive.extract(member, folder, filter="data")
-    except (tarfile.TarError, EOFError, ValueError, gzip.BadGzipFile) as error:
+                _copy(archive, member, folder / member.name)
+    except (tarfile.TarError, EOFError, ValueError, gzip.BadGzipFile, FileExistsError, NotADirectoryError) as error:
         raise InvalidArgumentError(f"it is no archive of a model, or a damaged one: {error}") from None
     if not (folder / RECORD_FILE).is_file():
         raise InvalidArgumentError(f"it is no archive of a stored model: there is no {RECORD_FILE} in it")
     return read_record(folder / RECORD_FILE)
+
+
+def _copy(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
+    """The content alone: whose a file is and who may read it is not for an archive to say."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = archive.extractfile(member)
+    assert content is not None  # of a file
+    with content, path.open("wb") as file:
+        shutil.copyfileobj(content, file)

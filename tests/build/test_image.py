@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
 import subprocess
+import tarfile
 import threading
 import time
 from collections.abc import Iterator
@@ -39,6 +41,18 @@ class Slow(MLModel):
         return InferenceResponse(model_name=self.name, outputs=[
             ResponseOutput(name="y", shape=[1], datatype="INT64", data=[ANSWER])])
 """
+PACKED = """
+import sys
+
+from oipserver import MLModel
+from oipserver.types import InferenceResponse, ResponseOutput
+
+
+class Packed(MLModel):
+    async def predict(self, payload):
+        return InferenceResponse(model_name=self.name, outputs=[
+            ResponseOutput(name="y", shape=[1], datatype="BYTES", data=[sys.prefix])])
+"""
 PROJECT = """
 [project]
 name = "tool-of-slow"
@@ -66,19 +80,42 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
         containers.give_up(error)
     folder = scratch / "shop"
     shutil.copytree(EXAMPLE, folder / "digits")
-    (folder / "slow").mkdir(mode=0o700)  # as private as a home folder: the image must open it
-    (folder / "slow" / "slow.py").write_text(SLOW)
-    settings = {"name": "slow", "implementation": "slow.Slow", "parallel_workers": 4}
-    (folder / "slow" / "model-settings.json").write_text(json.dumps(settings))
-    (folder / "slow" / "environment.yml").write_text(
-        "dependencies: [pip: [-e ./tool]]\nvariables: {NUMEXPR_MAX_THREADS: 2}\n"
-    )
-    (folder / "slow" / "tool").mkdir()
-    (folder / "slow" / "tool" / "pyproject.toml").write_text(PROJECT)
-    (folder / "slow" / "tool" / "tool_of_slow.py").write_text("ANSWER = 7\n")
+    write_slow(folder / "slow")
+    write_packed(folder / "packed", base.python)
     made = build(folder, TAG, environment, ["--base-image", base.name, "--wheelhouse", str(wheels)])
     yield made
     made.podman("rmi", "--force", TAG, check=False)
+
+
+def write_slow(folder: Path) -> None:
+    """A model that takes a second, and needs a package that lies beside it."""
+    folder.mkdir(mode=0o700)  # as private as a home folder: the image must open it
+    (folder / "slow.py").write_text(SLOW)
+    settings = {"name": "slow", "implementation": "slow.Slow", "parallel_workers": 4}
+    (folder / "model-settings.json").write_text(json.dumps(settings))
+    (folder / "environment.yml").write_text("dependencies: [pip: [-e ./tool]]\nvariables: {NUMEXPR_MAX_THREADS: 2}\n")
+    (folder / "tool").mkdir()
+    (folder / "tool" / "pyproject.toml").write_text(PROJECT)
+    (folder / "tool" / "tool_of_slow.py").write_text("ANSWER = 7\n")
+
+
+def write_packed(folder: Path, python: str) -> None:
+    """A model with an environment of its own, which has what the image has."""
+    folder.mkdir()
+    (folder / "packed.py").write_text(PACKED)
+    parameters = {"environment_tarball": "environment.tar.gz"}
+    settings = {"name": "packed", "implementation": "packed.Packed", "parameters": parameters}
+    (folder / "model-settings.json").write_text(json.dumps(settings))
+    packages = f"lib/python{python}/site-packages"
+    files = {"pyvenv.cfg": "home = /usr/bin\n", f"{packages}/image.pth": f"/opt/oipserver/{packages}\n"}
+    with tarfile.open(folder / "environment.tar.gz", "w:gz") as archive:
+        for name, text in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text.encode()))
+        member = tarfile.TarInfo("bin/python")
+        member.type, member.linkname = tarfile.SYMTYPE, "/usr/bin/python3"
+        archive.addfile(member)
 
 
 @pytest.fixture
@@ -122,6 +159,11 @@ def test_it_answers_on_both_wires(container: Container) -> None:
         answer = client.infer("digits", [tensor])
     for wanted in expected["outputs"]:
         np.testing.assert_allclose(answer.as_numpy(wanted["name"]).ravel(), wanted["data"], rtol=1e-4, atol=1e-5)
+
+
+def test_a_packed_environment_is_unpacked_where_that_can_be(container: Container) -> None:
+    (output,) = container.infer("packed", REQUEST).json()["outputs"]
+    assert output["data"][0].startswith("/tmp/.envs/")
 
 
 def test_the_health_check_passes(container: Container) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import tarfile
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def test_it_is_unpacked_once_and_adapts_itself(tmp_path: Path) -> None:
 def test_nothing_leaves_the_folder(member: tuple[str, bytes | str], tmp_path: Path) -> None:
     tarball = pack(tmp_path / "env.tar.gz", ("bin/python3", b""), member)
     envs = tmp_path / "envs"
-    if member[0].startswith("/"):  # the filter makes it relative, as tar itself does
+    if member[0].startswith("/"):  # it is made relative, as tar itself does
         interpreter(envs, tarball)
     else:
         with pytest.raises(ModelLoadError, match=r"model 'm': cannot unpack environment_tarball .*env\.tar\.gz"):
@@ -61,6 +62,60 @@ def test_nothing_leaves_the_folder(member: tuple[str, bytes | str], tmp_path: Pa
         assert list(envs.iterdir()) == []
     assert not (tmp_path / "outside").exists()
     assert not Path("/tmp/outside").exists()
+
+
+@pytest.mark.parametrize(
+    ("members", "complaint"),
+    [
+        ([("up", "."), ("up/file", b"x")], "'up/file' is to be reached by the link 'up'"),
+        ([("out", "up/../../f"), ("up", "."), ("out", b"x")], "'out' is a link to 'up/../../f', out of"),
+        ([("out", "up/../f"), ("up", "."), ("out", b"x")], "'out' is to be reached by the link 'out'"),
+        ([("a/b/up", "../.."), ("out", "a/b/up/..")], "'out' is a link to 'a/b/up/..', out of the environment"),
+        ([("a/../b", b"x")], "'a/../b' leads out of the environment"),
+    ],
+)
+def test_nothing_goes_through_a_link(members: list[tuple[str, bytes | str]], complaint: str, tmp_path: Path) -> None:
+    tarball = pack(tmp_path / "env.tar.gz", ("bin/python3", b""), *members)
+    with pytest.raises(ModelLoadError, match=complaint):
+        interpreter(tmp_path / "envs", tarball)
+
+
+@pytest.mark.parametrize(
+    ("kind", "link", "complaint"),
+    [
+        (tarfile.FIFOTYPE, "", "'odd' is neither a file nor a folder nor a link"),
+        (tarfile.CHRTYPE, "", "'odd' is neither a file nor a folder nor a link"),
+        (tarfile.LNKTYPE, "../secret", r"'odd', a link to '../secret', leads out of the environment"),
+        (tarfile.LNKTYPE, "/etc/passwd", r"'odd', a link to '/etc/passwd', leads out of the environment"),
+    ],
+)
+def test_what_is_no_part_of_an_environment(kind: bytes, link: str, complaint: str, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    info = tarfile.TarInfo("odd")
+    info.type, info.linkname = kind, link
+    with tarfile.open(tmp_path / "env.tar.gz", "w:gz") as archive:
+        archive.addfile(info)
+    with pytest.raises(ModelLoadError, match=complaint):
+        interpreter(tmp_path / "envs", tmp_path / "env.tar.gz")
+
+
+def test_files_are_nobody_elses_to_write(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "env.tar.gz", "w:gz") as archive:
+        for name, mode in (("bin/python", 0o6777), ("lib/text", 0o666)):
+            info = tarfile.TarInfo(name)
+            info.mode, info.uid, info.uname = mode, 12345, "nobody"
+            archive.addfile(info)
+        linked = tarfile.TarInfo("lib/again")
+        linked.type, linked.linkname = tarfile.LNKTYPE, "lib/text"
+        archive.addfile(linked)
+    folder = interpreter(tmp_path / "envs", tmp_path / "env.tar.gz").parents[1]
+    found = {path.name: path.stat() for path in folder.rglob("*") if path.is_file()}
+    assert {name: stat.st_mode & 0o7777 for name, stat in found.items()} == {
+        "python": 0o755,
+        "text": 0o644,
+        "again": 0o644,
+    }
+    assert {stat.st_uid for stat in found.values()} == {os.geteuid()}
 
 
 def test_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

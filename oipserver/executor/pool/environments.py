@@ -14,6 +14,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from ...errors import ModelLoadError
+from .members import extract
 
 MAX_MEMBERS = 1_000_000
 MAX_BYTES = 64 << 30  # unpacked; a bomb is smaller packed, an environment with CUDA libraries is a tenth of this
@@ -93,10 +94,11 @@ def _extract(tarball: Path, folder: Path) -> None:
             if member.issym() and os.path.isabs(member.linkname) and _INTERPRETER.fullmatch(member.name):
                 interpreters[member.name] = member.linkname
             else:
-                archive.extract(member, folder, filter="data")
+                extract(archive, member, folder)
     for name, target in interpreters.items():
         if not os.access(target, os.X_OK):
             raise ValueError(f"its {name} is {target}, which is not on this machine")
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).symlink_to(target)
 
 
