@@ -53,5 +53,5 @@ def decode_json_input_or_output(input_or_output: InputOrOutput) -> list[Any]:
     """What each element holds as JSON. Raises CodecError."""
     try:
         return [json.loads(element) for element in as_list(elements_of(input_or_output))]
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise CodecError(f"'{input_or_output.name}' holds an element that is no JSON") from error

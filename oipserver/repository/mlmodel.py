@@ -93,7 +93,7 @@ def _elements(signature: Mapping[str, Any], key: str, path: Path) -> tuple[Eleme
         return None
     try:
         elements = json.loads(text) if isinstance(text, str) else text
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidArgumentError(f"{path}: signature.{key} is not JSON: {error}") from None
     if not isinstance(elements, list) or not all(isinstance(element, dict) for element in elements):
         raise InvalidArgumentError(f"{path}: signature.{key}: expected a list of objects")

@@ -184,9 +184,9 @@ class MLflowRuntime(MLModel):
             if self._params[name].get("shape") and isinstance(value, str):
                 try:
                     given[name] = json.loads(value)
-                except ValueError:
+                except (ValueError, RecursionError):
                     raise InvalidArgumentError(
-                        f"parameter '{name}' of model '{self.name}' is a list: expected it as JSON, got {value!r}"
+                        f"parameter '{name}' of model '{self.name}' is a list: expected it as JSON, got {value[:40]!r}"
                     ) from None
         return given
 

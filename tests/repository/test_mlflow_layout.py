@@ -105,6 +105,7 @@ def test_what_lies_in_the_folder_is_the_models_own(tmp_path: Path) -> None:
         ("just text", "expected a mapping with 'flavors'"),
         ("flavors: {}\nsignature: 3", "to be mappings"),
         ("flavors: {}\nsignature: {inputs: '[{'}", "signature.inputs is not JSON"),
+        ("flavors: {}\nsignature: {inputs: '" + "[" * 100_000 + "'}", "signature.inputs is not JSON"),
         ("flavors: {}\nsignature: {inputs: '{}'}", "expected a list of objects"),
         ("flavors: !!python/object/apply:os.system [exit]", "is not YAML"),
     ],

@@ -41,7 +41,7 @@ def _with_images(value: Any) -> Any:
 def _decoded(text: str | bytes, name: str) -> Any:
     try:
         return json_decode(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CodecError(f"'{name}' holds an element that is not JSON: {error}") from error
 
 

@@ -128,6 +128,7 @@ def test_values_without_a_content_type(datatype: str, shape: list[int], data: li
     ("content_type", "data", "reason"),
     [
         ("hg_json", ["{"], "holds an element that is not JSON"),
+        ("hg_json", ["[" * 100_000], "holds an element that is not JSON"),
         ("hg_json", ["{}", "{}"], "must hold one JSON text, it holds 2"),
         ("hg_conversation", ['["hello"]'], "no list of messages"),
         ("hg_conversation", ["["], "not JSON"),
