@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from importlib.metadata import metadata
+from importlib.metadata import distribution, metadata
 from pathlib import Path
 
+from .. import __version__
 from ..build import Needs, Options, gpu_note, needs_of
 from ..errors import InvalidArgumentError
 from .parser import Parser, unknown
@@ -51,13 +52,23 @@ def image_of(namespace: argparse.Namespace) -> tuple[Needs, Options]:
     needs = needs_of(namespace.folder, mlflow_requirements=not namespace.no_mlflow_requirements)
     if namespace.gpu and namespace.base_image is None and (note := gpu_note(needs)):
         needs.notes.append(note)
-    for note in needs.notes:
+    for note in [*needs.notes, *_origin(namespace, needs)]:
         print(f"oipserver: note: {note}", file=sys.stderr)
     extras = None if namespace.runtimes is None else _extras(namespace.runtimes)
     system_packages = _system_packages(namespace.system_packages)
     return needs, Options(
         namespace.base_image, namespace.gpu, extras, _wheelhouse(namespace.wheelhouse), system_packages
     )
+
+
+def _origin(namespace: argparse.Namespace, needs: Needs) -> list[str]:
+    """What to tell those whose oipserver came from no package index, where the builder will look for it."""
+    if needs.is_server or namespace.wheelhouse or distribution("oipserver").read_text("direct_url.json") is None:
+        return []
+    version = f"oipserver=={__version__}"
+    return [
+        f"the image gets {version} from the package index, not the one installed here; --wheelhouse can give it that"
+    ]
 
 
 def _wheelhouse(folder: Path | None) -> Path | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from oipserver import __version__
 from oipserver.cli import main
 
 BUILDER = """#!/bin/sh
@@ -199,6 +200,17 @@ def test_dockerfile_says_how_it_is_built(models: Path, tmp_path: Path, capfd: py
     assert main(["dockerfile", str(models), "--wheelhouse", str(tmp_path)]) == 0
     words = ["--build-context", f"wheelhouse={tmp_path}", str(models)]
     assert shlex.split(capfd.readouterr().out.splitlines()[-1]) == ["docker", "build", "-t", "TAG", *words]
+
+
+def test_an_oipserver_that_no_index_has_is_told(
+    models: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The one under test was installed from its folder."""
+    assert main(["dockerfile", str(models)]) == 0
+    assert f"the image gets oipserver=={__version__} from the package index, not the one" in capfd.readouterr().err
+    (tmp_path / "one-1-py3-none-any.whl").touch()
+    assert main(["dockerfile", str(models), "--wheelhouse", str(tmp_path)]) == 0
+    assert "package index" not in capfd.readouterr().err
 
 
 def test_dockerfile_follows_no_link(models: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
