@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -107,8 +108,8 @@ def _plan(options: argparse.Namespace) -> Plan:
     for name, least in (
         ("workers", 1), ("retries", 0), ("batch_size", 1), ("batch_interval", 0), ("batch_jitter", 0)
     ):  # fmt: skip
-        if getattr(options, name) < least:
-            raise _wrong(f"--{name.replace('_', '-')} must be {least} or more")
+        if not least <= (value := getattr(options, name)) < math.inf:
+            raise _wrong(f"--{name.replace('_', '-')} must be {least} or more, not {value}")
     plan = Plan(
         options.input_data_path,
         options.output_data_path,
@@ -128,21 +129,21 @@ def _plan(options: argparse.Namespace) -> Plan:
 
 
 def _target(options: argparse.Namespace) -> Target:
-    if options.timeout <= 0:
-        raise _wrong("--timeout must be above 0")
+    if not 0 < options.timeout < math.inf:
+        raise _wrong(f"--timeout must be above 0, not {options.timeout:g}")
     if options.insecure and options.transport == "grpc":
         raise _wrong("--insecure is for REST: gRPC always checks the certificate")
     url = options.url if "://" in options.url else f"//{options.url}"
-    parts = urlsplit(url)
     try:
-        port = parts.port
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
     except ValueError:
-        port = None
-    if not parts.hostname or port is None or parts.path.strip("/"):
+        host = port = None
+    if not host or port is None or parts.path.strip("/"):
         raise _wrong(f"--url must be HOST:PORT, not '{options.url}'")
     secure = options.use_ssl or parts.scheme in ("https", "grpcs")
     headers = _headers(options.request_headers or (_variable("request_headers") or "").split())
-    return Target(parts.hostname, port, headers, options.timeout, secure, not options.insecure, options.binary_data)
+    return Target(host, port, headers, options.timeout, secure, not options.insecure, options.binary_data)
 
 
 def _headers(given: Sequence[str]) -> dict[str, str]:

@@ -223,7 +223,10 @@ def test_a_full_disk_is_one_line(batch: Batch, capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["-w", "0"], "--workers must be 1 or more"),
+        (["-w", "0"], "--workers must be 1 or more, not 0"),
+        (["--batch-interval", "nan"], "--batch-interval must be 0 or more, not nan"),
+        (["--timeout", "inf"], "--timeout must be above 0, not inf"),
+        (["-u", "http://[bad:8080"], "--url must be HOST:PORT, not 'http://[bad:8080'"),
         (["-s", "x"], "argument -s/--batch-size: invalid int value: 'x'"),
         (["-u", "localhost"], "--url must be HOST:PORT, not 'localhost'"),
         (["-H", "nonsense"], "a header must be 'NAME: VALUE', not 'nonsense'"),

@@ -16,6 +16,8 @@ from oipserver.settings.places import local_path
         ("c:/models", "c:/models"),
         ("file:///srv/my%20models", "/srv/my models"),
         ("FILE:/srv", "/srv"),
+        ("file://localhost/srv?x#y", "/srv"),
+        ("file://[bad/srv", "/srv"),
         ("name:1", "name:1"),
     ],
 )

@@ -67,7 +67,10 @@ def read_target(uri: str | None, variables: DeploymentVariables) -> Target:
 
 
 def _split(text: str) -> SplitResult:
-    parts = urlsplit(text if "://" in text else f"http://{text}")
+    try:
+        parts = urlsplit(text if "://" in text else f"http://{text}")
+    except ValueError:
+        raise wrong(f"target '{text}': the host is not understood: expected a name, 127.0.0.1 or [::1]") from None
     try:
         _ = parts.port
     except ValueError:

@@ -45,8 +45,9 @@ def test_variables() -> None:
 @pytest.mark.parametrize(
     ("uri", "words"),
     [
-        ("oip://h:port", "port is no number"),
-        ("oip://h:70000", "port is no number"),
+        ("oip://h:port", "the port is no number"),
+        ("oip://h:70000", "the port is no number"),
+        ("oip://[h", "the host is not understood"),
         ("oip://h?x=1", "unknown option 'x'"),
         ("oip://h?tls=perhaps", "expected 1 or 0"),
         ("oip://h?grpc=:1", "a port, or host:port"),
