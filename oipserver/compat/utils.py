@@ -8,10 +8,10 @@ import uuid
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from ..errors import InvalidModelURI
 from ..settings import ModelSettings
+from ..settings.places import local_path
 from ..types import InferenceRequest, InferenceResponse, Parameters
 
 
@@ -24,22 +24,18 @@ async def get_model_uri(settings: ModelSettings, wellknown_filenames: list[str] 
     uri = settings.parameters.uri
     if not uri:
         raise InvalidModelURI(settings.name)
-    return uri if _is_remote(uri) else _find_artefact(settings, uri, wellknown_filenames)
+    place = local_path(uri)
+    return uri if place is None else _find_artefact(settings, place, wellknown_filenames)
 
 
-def _find_artefact(settings: ModelSettings, uri: str, wellknown_filenames: list[str]) -> str:
-    path = to_absolute_path(settings, unquote(urlsplit(uri).path) if uri.startswith("file:") else uri)
+def _find_artefact(settings: ModelSettings, place: Path, wellknown_filenames: list[str]) -> str:
+    path = to_absolute_path(settings, str(place))
     if os.path.isfile(path):
         return path
     if not os.path.isdir(path):
-        raise InvalidModelURI(settings.name, uri)
+        raise InvalidModelURI(settings.name, settings.parameters.uri)
     places = (os.path.join(path, name) for name in wellknown_filenames)
     return next((place for place in places if os.path.isfile(place)), path)
-
-
-def _is_remote(uri: str) -> bool:
-    scheme = urlsplit(uri).scheme
-    return len(scheme) > 1 and scheme != "file"  # "c:" is a drive
 
 
 def to_absolute_path(model_settings: ModelSettings, uri: str) -> str:
