@@ -76,21 +76,13 @@ def prepare(folder: Path) -> dict[str, str]:
 
 def base_image(folder: Path, environment: dict[str, str]) -> Base:
     """This machine's distribution with Python and nothing else, made once per machine. Raises MissingError."""
-    name = _release()
-    image = f"localhost/oipserver-test-base:{name}"
-    if not _exists(image, environment):
-        _make(folder, environment, name, image, "python3,python3-venv,ca-certificates")
-    return Base(image, PYTHONS[name])
+    return _base(folder, environment, _release(), "base", "python3,python3-venv,ca-certificates")
 
 
 def bare_image(folder: Path, environment: dict[str, str]) -> Base:
     """A distribution as CUDA's images have it, with apt but no Python; another release than this machine's where that
     can be had. Raises MissingError."""
-    name = _OTHER.get(_release(), _release())
-    image = f"localhost/oipserver-test-bare:{name}"
-    if not _exists(image, environment):
-        _make(folder, environment, name, image, "apt,ca-certificates")
-    return Base(image, PYTHONS[name])
+    return _base(folder, environment, _OTHER.get(_release(), _release()), "bare", "apt,ca-certificates")
 
 
 def wheelhouse(folder: Path, python: str, *requirements: str) -> Path:
@@ -133,6 +125,15 @@ def _release() -> str:
     return names[0]
 
 
+def _base(folder: Path, environment: dict[str, str], release: str, kind: str, packages: str) -> Base:
+    image = f"localhost/oipserver-test-{kind}:{release}"
+    exists = ["podman", "image", "exists", image]
+    if subprocess.run(exists, env=environment, check=False).returncode:
+        _make(folder, environment, release, image, packages)
+    _run(["podman", "run", "--rm", image, "true"], environment, 60)  # some machines have podman, but not the rights
+    return Base(image, PYTHONS[release])
+
+
 def _make(folder: Path, environment: dict[str, str], release: str, image: str, packages: str) -> None:
     """Make an image of a distribution's release with ``packages``, from where this machine has its own."""
     wanted = ["--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages"]
@@ -149,10 +150,6 @@ def _make(folder: Path, environment: dict[str, str], release: str, image: str, p
     _run([*command, f"--include={packages}", hook, release, str(tarball), mirror], environment, 200)
     _run(["podman", "import", "--change", _PATHS, str(tarball), image], environment, 60)
     tarball.unlink()
-
-
-def _exists(image: str, environment: dict[str, str]) -> bool:
-    return subprocess.run(["podman", "image", "exists", image], env=environment, check=False).returncode == 0
 
 
 def _run(command: list[str], environment: dict[str, str], seconds: int) -> str:
