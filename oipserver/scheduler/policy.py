@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..protocol import InferRequest
 from ..settings import ModelSettings, Settings
@@ -34,6 +34,8 @@ class QueuePolicy:
     Priority 1 of ``priority_levels`` is served first; 0 levels means that requests have no priority.
     ``rules``, one for each level, take the place of ``queue_timeout`` where the model's configuration gives them.
     ``batchless`` tells that the model has no batch dimension: each request counts as one inference.
+
+    ``lines_per_level`` follows from the rules: 1, or 2 where the second is for those who have waited for too long.
     """
 
     max_queue_size: int
@@ -42,16 +44,16 @@ class QueuePolicy:
     default_priority: int = 0
     rules: tuple[LevelRule, ...] = ()
     batchless: bool = False
+    lines_per_level: int = field(default=1, init=False)
+
+    def __post_init__(self) -> None:
+        if any(rule.delays for rule in self.rules):
+            object.__setattr__(self, "lines_per_level", 2)  # the way of frozen classes
 
     @property
     def lines(self) -> int:
         """Lines to wait in, from the first served to the last: one per level, or two where a level delays."""
         return max(1, self.priority_levels) * self.lines_per_level
-
-    @property
-    def lines_per_level(self) -> int:
-        """1, or 2 where the second is for those who have waited for too long."""
-        return 2 if any(rule.delays for rule in self.rules) else 1
 
     def rule(self, line: int) -> LevelRule | None:
         """The configured rule for who waits in ``line``, if any."""
@@ -59,7 +61,7 @@ class QueuePolicy:
 
     def line(self, parameters: Parameters) -> int:
         """The line to wait in, 0 the first served."""
-        return self.level(parameters) * self.lines_per_level
+        return self.level(parameters) * self.lines_per_level if self.priority_levels else 0
 
     def level(self, parameters: Parameters) -> int:
         """The level to wait at, 0 the first served.
@@ -80,7 +82,10 @@ class QueuePolicy:
 
         It is the earlier of the request's own deadline and the end of its ``patience``.
         """
-        deadline, patience = request.deadline, self.patience(request, received, line)
+        deadline = request.deadline
+        if self.queue_timeout is None and not (self.rules or request.parameters):
+            return deadline
+        patience = self.patience(request, received, line)
         if deadline is None or patience is None:
             return patience if deadline is None else deadline
         return min(deadline, patience)
