@@ -141,8 +141,6 @@ class DataPlane:
             servable.check(request)
             response = servable.scheduler.submit_now(request, received)
             if response is not None:
-                if request.classes:
-                    classify(response, request.classes, servable.face, servable.settings)
                 answer = self._finish(servable, request, response)
             elif (posted := servable.scheduler.post(request, received)) is not None:
                 return PendingInference(servable, request, posted, received, self._ended)
@@ -162,8 +160,6 @@ class DataPlane:
         try:
             if isinstance(outcome, Exception):
                 raise outcome
-            if request.classes:
-                classify(outcome, request.classes, servable.face, servable.settings)
             return self._finish(servable, request, outcome)
         except Exception as error:
             servable.statistics.record_failure(self._clock() - received, reason_of(error))
@@ -173,10 +169,7 @@ class DataPlane:
         """Answer a request that cannot be answered at once."""
         servable.acquire()  # a lease of its own: a coroutine that never starts gives none back
         try:
-            response = await servable.scheduler.submit(request, received)
-            if request.classes:
-                classify(response, request.classes, servable.face, servable.settings)
-            return self._finish(servable, request, response)
+            return self._finish(servable, request, await servable.scheduler.submit(request, received))
         except BaseException as error:
             servable.statistics.record_failure(self._clock() - received, reason_of(error))
             raise
@@ -190,11 +183,7 @@ class DataPlane:
         try:
             servable.check(request)
             response = servable.scheduler.submit_here(request, received)
-            if response is None:
-                return None
-            if request.classes:
-                classify(response, request.classes, servable.face, servable.settings)
-            return self._finish(servable, request, response)
+            return None if response is None else self._finish(servable, request, response)
         except BaseException as error:
             servable.statistics.record_failure(self._clock() - received, reason_of(error))
             raise
@@ -223,6 +212,9 @@ class DataPlane:
             servable.release()
 
     def _finish(self, servable: Servable, request: InferRequest, response: InferResponse) -> InferResponse:
+        """Complete and count an answer. Raises InvalidArgumentError where an output has no classes."""
+        if request.classes:
+            classify(response, request.classes, servable.face, servable.settings)
         response.model_name, response.model_version, response.id = servable.name, servable.version, request.id
         timings = response.timings
         assert timings is not None, "a scheduler stamps every response"
