@@ -10,7 +10,7 @@ from ...tensor.tensor import Buffer
 from .client import ClientLeftError, read_body, while_connected
 from .errors import error_reply
 from .handler import InferHandler, version_in_query
-from .headers import RawHeaders
+from .headers import HeaderView
 from .reply import Reply
 
 
@@ -33,9 +33,9 @@ class AsgiInfer:
         self._max_body = max_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = list(scope["headers"])
+        headers = HeaderView(list(scope["headers"]))
         try:
-            body = await read_body(receive, headers, self._max_body)
+            body = await read_body(receive, headers.raw, self._max_body)
         except ClientLeftError:
             return
         except OIPError as error:
@@ -43,7 +43,7 @@ class AsgiInfer:
             return
         await while_connected(receive, self._answer(*target_of(scope), headers, body, send))
 
-    async def _answer(self, name: str, version: str, headers: RawHeaders, body: Buffer, send: Send) -> None:
+    async def _answer(self, name: str, version: str, headers: HeaderView, body: Buffer, send: Send) -> None:
         await send_reply(await self._handler.handle(name, version, headers, body), send)
 
 

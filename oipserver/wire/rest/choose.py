@@ -9,8 +9,8 @@ from ...settings import Settings
 from ...tensor.tensor import Buffer
 from ..forwarding import HeaderForwarding
 from ..restricted import Needed
-from .handler import Begun, InferHandler, ReadHeaders
-from .headers import HeaderView, RawHeaders
+from .handler import Begun, InferHandler
+from .headers import HeaderView
 from .restricted import refusal, restrictions
 
 
@@ -33,15 +33,15 @@ class _Guarded(InferHandler):
         self._needed = needed
         self._forwarding = forwarding
 
-    def begin(self, name: str, version: str, headers: RawHeaders, body: Buffer) -> Begun:
-        if self._needed is not None and not self._needed.given(HeaderView(headers)):
+    def begin(self, name: str, version: str, headers: HeaderView, body: Buffer) -> Begun:
+        if self._needed is not None and not self._needed.given(headers):
             return refusal(self._needed)
         return super().begin(name, version, headers, body)
 
     def _parse(
-        self, name: str, version: str, headers: RawHeaders, read: ReadHeaders, body: Buffer
+        self, name: str, version: str, headers: HeaderView, body: Buffer
     ) -> tuple[InferRequest, OutputForm | None]:
-        request, form = super()._parse(name, version, headers, read, body)
+        request, form = super()._parse(name, version, headers, body)
         return self.forwarded(request), form
 
     def forwarded(self, request: InferRequest) -> InferRequest:

@@ -9,7 +9,7 @@ from typing import Any
 from starlette.types import Receive
 
 from ...errors import InvalidArgumentError
-from .headers import RawHeaders
+from .headers import RawHeaders, whole_number
 
 
 class ClientLeftError(Exception):
@@ -31,8 +31,8 @@ async def read_body(receive: Receive, headers: RawHeaders, limit: int) -> bytes:
     ClientLeftError.
     """
     announced = next((value for name, value in headers if name == b"content-length"), b"0")
-    if announced.isdigit() and int(announced) > limit:
-        raise too_large(int(announced), limit)
+    if announced.isdigit() and (size := whole_number(announced)) > limit:
+        raise too_large(size, limit)
     parts: list[bytes] = []
     size = 0
     while True:

@@ -18,13 +18,15 @@ from .cycle import InferCycle
 from .door import InferDoor
 from .eager import run_eagerly
 from .errors import error_reply, message_reply
-from .handler import match_infer_path, version_in_query
+from .handler import match_infer_path, match_infer_url
+from .head import Head
+from .headers import HeaderView, whole_number
 from .http_connection import CLOSE, HttpConnection
+from .known_heads import KnownHeads
 from .large_body import LargeBody
 from .observer import INFER_TEMPLATE, INFER_VERSION_TEMPLATE
 from .pending import PendingReply
 from .reply import Reply, render_head
-from .scoring import Scoring
 
 LARGE = 64 * 1024  # bytes of a body from which memory of its own pays
 _JOIN = 64 * 1024  # bytes of an answer up to which one copy is cheaper than a vectored write
@@ -50,6 +52,7 @@ class RestConnection(HttpConnection):
         super().__init__(config, server_state, loop, door.idle_timeout, door.linger, gone)
         self.door = door
         self._running: InferCycle | None = None  # the request whose answer is being made or sent
+        self._heads = KnownHeads(min(LARGE, door.max_body))
 
     def connection_lost(self, exc: Exception | None) -> None:
         running, self._running = self._running, None
@@ -57,6 +60,25 @@ class RestConnection(HttpConnection):
             running.disconnected = True
             running.task.cancel()
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if not self.between_requests():
+            super().data_received(data)
+            return
+        known = self._heads.match(data)
+        if known is not None:
+            self._watch.heard()
+            head, body = known
+            self.cycle = cycle = InferCycle(head)
+            cycle.add(body)
+            cycle.more_body = False
+            self._activate(cycle)
+            return
+        before = self.cycle
+        super().data_received(data)
+        cycle = self.cycle
+        if cycle is not before and type(cycle) is InferCycle and cycle.plain:
+            self._heads.learn(data, cycle.head)
 
     # -- what the parser tells -----------------------------------------------------------------------------------
 
@@ -67,23 +89,16 @@ class RestConnection(HttpConnection):
         url = self.url
         if self.parser.get_method() == b"POST":
             plain = b"?" not in url and not self.door.root_path
-            target = match_infer_path(url) if plain else self._target(url)
+            target = match_infer_path(url) if plain else match_infer_url(url, self.door.root_path)
             if target is not None:
-                self._begin(url, target)
+                self._begin(Head(url, target, HeaderView(self.headers)))
                 return
             scoring = self.door.scoring
             if scoring is not None and plain and (name := scoring.match(url)) is not None:
-                self._begin(url, (name, ""), scoring)
+                self._begin(Head(url, (name, ""), HeaderView(self.headers), scoring))
                 return
         self.server_state.default_headers = [(b"date", self.door.date())]
         self.leave_to_application()
-
-    def _target(self, url: bytes) -> tuple[str, str] | None:
-        """As match_infer_path, of a URL below the root path, perhaps with a query."""
-        path, _, query = url.partition(b"?")
-        root = self.door.root_path
-        target = match_infer_path(path[len(root) :] if root and path.startswith(root + b"/") else path)
-        return target if target is None or target[1] else (target[0], version_in_query(query))
 
     def on_chunk_header(self) -> None:
         cycle = self.cycle
@@ -118,22 +133,18 @@ class RestConnection(HttpConnection):
 
     # -- from request to answer ----------------------------------------------------------------------------------
 
-    def _begin(self, url: bytes, target: tuple[str, str], scoring: Scoring | None = None) -> None:
-        """Take an infer request whose headers are there; ``scoring`` is who answers it, if not the infer handler."""
+    def _begin(self, head: Head) -> None:
+        """Take an infer request whose headers are there."""
         parser, before = self.parser, self.cycle
         cycle = self.cycle = InferCycle(
-            url,
-            target,
-            self.headers,
+            head,
             keep_alive=parser.get_http_version() == "1.1" and parser.should_keep_alive(),
             expects=self.expect_100_continue,
         )
-        if scoring is not None:
-            cycle.scoring = scoring
         length = 0
-        for name, value in self.headers:
+        for name, value in head.headers.raw:
             if name == b"content-length":
-                length = int(value)
+                length = whole_number(value)
         if length > self.door.max_body:
             cycle.refusal = self.door.handler.refuse_size(length)
         elif length > LARGE:
@@ -184,10 +195,11 @@ class RestConnection(HttpConnection):
         if door.observer is not None:
             cycle.started = perf_counter()
             door.observer.started()
-        name, version = cycle.target
+        head = cycle.head
+        name, version = head.target
         self._running = cycle
-        handler = door.handler if cycle.scoring is None else cycle.scoring
-        reply = handler.begin(name, version, cycle.headers, cycle.take_body())
+        handler = door.handler if head.scoring is None else head.scoring
+        reply = handler.begin(name, version, head.headers, cycle.take_body())
         if isinstance(reply, Reply):
             self._answer(cycle, reply)
             return
@@ -220,7 +232,7 @@ class RestConnection(HttpConnection):
         door, transport, buffers = self.door, self.transport, reply.buffers
         extra = door.date_line()
         if door.cors is not None:
-            extra += door.cors.lines(cycle.headers)
+            extra += door.cors.lines(cycle.head.headers.raw)
         if not cycle.keep_alive:
             extra += CLOSE
         size = reply.size
@@ -243,14 +255,14 @@ class RestConnection(HttpConnection):
     def _observe(self, cycle: InferCycle, status: int) -> None:
         """Tell those who count and those who read logs."""
         if self.door.observer is not None:
-            template = INFER_VERSION_TEMPLATE if cycle.target[1] else INFER_TEMPLATE
-            if cycle.scoring is not None:
-                template = cycle.scoring.template(cycle.target[0])
+            template = INFER_VERSION_TEMPLATE if cycle.head.target[1] else INFER_TEMPLATE
+            if cycle.head.scoring is not None:
+                template = cycle.head.scoring.template(cycle.head.target[0])
             self.door.observer.finished("POST", template, status, perf_counter() - cycle.started)
         if self.access_log:
             client = get_client_addr({"client": self.client})  # type: ignore[arg-type]
             self.access_logger.info(
-                '%s - "%s %s HTTP/%s" %d', client, "POST", cycle.url.decode("latin-1"), "1.1", status
+                '%s - "%s %s HTTP/%s" %d', client, "POST", cycle.head.url.decode("latin-1"), "1.1", status
             )
 
     def _complete(self, cycle: InferCycle) -> None:

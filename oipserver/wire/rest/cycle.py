@@ -9,10 +9,9 @@ import numpy as np
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from ...tensor.tensor import Buffer
-from .headers import RawHeaders
+from .head import Head
 from .pending import PendingReply
 from .reply import Reply
-from .scoring import Scoring
 
 _ALIGNMENT = 64  # of the binary data behind the JSON of a large body: what vector instructions and devices like best
 
@@ -28,8 +27,7 @@ class InferCycle(RequestResponseCycle):
     """Takes the place of uvicorn's cycle in its connection and its pipeline.
 
     ``active`` is whether every earlier request of the connection has been answered, ``more_body`` whether some of the
-    body is still to come, ``refusal`` the answer to a body that is not going to be read. ``scoring`` answers in
-    the place of the infer handler, where it does.
+    body is still to come, ``refusal`` the answer to a body that is not going to be read.
     """
 
     message_event: Any = _NobodyWaits()
@@ -42,24 +40,26 @@ class InferCycle(RequestResponseCycle):
     started = 0.0
     chunks = 0
     refusal: Reply | None = None
-    scoring: Scoring | None = None
 
-    def __init__(
-        self, url: bytes, target: tuple[str, str], headers: RawHeaders, *, keep_alive: bool, expects: bool
-    ) -> None:
+    def __init__(self, head: Head, *, keep_alive: bool = True, expects: bool = False) -> None:
         """uvicorn's own constructor is left out: it prepares what only its application needs."""
-        self.url = url
-        self.target = target
-        self.headers = headers
+        self.head = head
         self.keep_alive = keep_alive
         self.waiting_for_100_continue = expects
         self.received = 0
         self.parts: list[bytes] = []
         self.room: memoryview | None = None
 
+    @property
+    def plain(self) -> bool:
+        """Whether it came whole and in one piece, and nothing but its head and the length of its body tells how."""
+        return self.keep_alive and not (
+            self.more_body or self.waiting_for_100_continue or self.chunks or self.refusal is not None
+        )
+
     def make_room(self, size: int) -> None:
         """Have the body, ``size`` bytes, received into one piece of memory. Raises MemoryError."""
-        header = next((value for name, value in self.headers if name == b"inference-header-content-length"), b"")
+        header = self.head.headers.form.get(b"inference-header-content-length", b"")
         json_size = int(header) if header.isdigit() and len(header) < 20 else 0
         memory = np.empty(size + _ALIGNMENT, np.uint8)
         shift = -(memory.ctypes.data + json_size) % _ALIGNMENT

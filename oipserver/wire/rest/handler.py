@@ -21,7 +21,7 @@ from ..names import check_model_name
 from .client import too_large
 from .compression import ACCEPTED, MIN_SIZE, choose_encoding, compressed, decompressed
 from .errors import INTERNAL_MESSAGE, error_reply, message_reply
-from .headers import HeaderView, RawHeaders
+from .headers import HeaderView
 from .pending import PendingReply
 from .reply import JSON, OCTET_STREAM, Headers, Reply, safe_headers
 
@@ -31,10 +31,8 @@ _PREFIX = b"/v2/models/"
 _SUFFIX = b"/infer"
 _JSON_START = 64  # bytes in which JSON shows its first brace
 _INPUTS = re.compile(rb'"inputs"')  # searches any buffer where it lies
-ReadHeaders = dict[bytes, bytes]
 #: A reply, or what leads to one: a coroutine, or something that tells.
 Begun = Reply | PendingReply | Coroutine[Any, Any, Reply]
-READ_HEADERS = frozenset({b"content-encoding", b"accept-encoding", b"inference-header-content-length", b"content-type"})
 
 
 @lru_cache(maxsize=1024)
@@ -55,6 +53,13 @@ def version_in_query(query: bytes) -> str:
     return parse_qs(query.decode("latin-1")).get("model_version", [""])[-1]
 
 
+def match_infer_url(url: bytes, root: bytes) -> tuple[str, str] | None:
+    """As match_infer_path, of a URL below the path ``root``, perhaps with a query."""
+    path, _, query = url.partition(b"?")
+    target = match_infer_path(path[len(root) :] if root and path.startswith(root + b"/") else path)
+    return target if target is None or target[1] else (target[0], version_in_query(query))
+
+
 class InferHandler:
     """Answers inference requests whose bytes are all there."""
 
@@ -64,104 +69,100 @@ class InferHandler:
         self._gzip = settings.gzip_enabled
         self._nan_as_null = settings.json_nan_as_null
 
-    async def handle(self, name: str, version: str, headers: RawHeaders, body: Buffer) -> Reply:
+    async def handle(self, name: str, version: str, headers: HeaderView, body: Buffer) -> Reply:
         """The reply to an infer request. Raises nothing but cancellation."""
         reply = self.begin(name, version, headers, body)
         return reply if isinstance(reply, Reply) else await reply
 
-    def begin(self, name: str, version: str, headers: RawHeaders, body: Buffer) -> Begun:
+    def begin(self, name: str, version: str, headers: HeaderView, body: Buffer) -> Begun:
         """The reply to an infer request that has nothing to wait for; else what is to be awaited, at once, for it.
 
         Must be called on the loop. Nothing raises anything but cancellation.
         """
-        read = {key: value for key, value in headers if key in READ_HEADERS}
-        if b"content-encoding" in read:
-            return self._decompress(name, version, headers, read, body)
-        return self._begin(name, version, headers, read, body)
+        if b"content-encoding" in headers.form:
+            return self._decompress(name, version, headers, body)
+        return self._begin(name, version, headers, body)
 
-    def _begin(self, name: str, version: str, headers: RawHeaders, read: ReadHeaders, body: Buffer) -> Begun:
+    def _begin(self, name: str, version: str, headers: HeaderView, body: Buffer) -> Begun:
         try:
-            request, form = self._parse(name, version, headers, read, body)
+            request, form = self._parse(name, version, headers, body)
             plane = self._data_plane if request.regions is None else self._data_plane.over_regions
             response = plane.begin(request)
             if isinstance(response, Pending):
-                return PendingReply(response, partial(self._made, form, name, read))
+                return PendingReply(response, partial(self._made, form, name, headers))
             if not isinstance(response, InferResponse):
-                return self._wait(response, form, name, read)
+                return self._wait(response, form, name, headers)
         except Exception as error:
-            return _failure(error, name, read)
-        return self._made(form, name, read, response)
+            return _failure(error, name, headers)
+        return self._made(form, name, headers, response)
 
     def _made(
-        self, form: OutputForm | None, name: str, read: ReadHeaders, outcome: InferResponse | Exception
+        self, form: OutputForm | None, name: str, headers: HeaderView, outcome: InferResponse | Exception
     ) -> Reply | Coroutine[Any, Any, Reply]:
         """The reply that tells ``outcome``; where it is to be compressed, what is to be awaited for it."""
         if not isinstance(outcome, InferResponse):
-            return _failure(outcome, name, read)
+            return _failure(outcome, name, headers)
         try:
             reply = self._reply(outcome, form)
         except Exception as error:
-            return _failure(error, name, read)
-        encoding = self._encoding(reply, read)
-        return reply if encoding is None else _compress(reply, encoding, name, read)
+            return _failure(error, name, headers)
+        encoding = self._encoding(reply, headers)
+        return reply if encoding is None else _compress(reply, encoding, name, headers)
 
-    async def _decompress(self, name: str, version: str, headers: RawHeaders, read: ReadHeaders, body: Buffer) -> Reply:
+    async def _decompress(self, name: str, version: str, headers: HeaderView, body: Buffer) -> Reply:
         try:
-            body = await decompressed(body, read[b"content-encoding"], self._limit)
+            body = await decompressed(body, headers.form[b"content-encoding"], self._limit)
         except Exception as error:
-            return _failure(error, name, read)
-        reply = self._begin(name, version, headers, read, body)
+            return _failure(error, name, headers)
+        reply = self._begin(name, version, headers, body)
         return reply if isinstance(reply, Reply) else await reply
 
     async def _wait(
-        self, response: Awaitable[InferResponse], form: OutputForm | None, name: str, read: ReadHeaders
+        self, response: Awaitable[InferResponse], form: OutputForm | None, name: str, headers: HeaderView
     ) -> Reply:
         try:
             outcome = await response
         except Exception as error:
-            return _failure(error, name, read)
-        reply = self._made(form, name, read, outcome)
+            return _failure(error, name, headers)
+        reply = self._made(form, name, headers, outcome)
         return reply if isinstance(reply, Reply) else await reply
 
     async def read(
-        self, name: str, version: str, headers: RawHeaders, read: ReadHeaders, body: Buffer
+        self, name: str, version: str, headers: HeaderView, body: Buffer
     ) -> tuple[InferRequest, OutputForm | None]:
-        """The request in ``body``; ``read`` holds the headers that say how to read it. Raises OIPError."""
-        if b"content-encoding" in read:
-            body = await decompressed(body, read[b"content-encoding"], self._limit)
-        return self._parse(name, version, headers, read, body)
+        """The request in ``body``; Raises OIPError."""
+        if b"content-encoding" in headers.form:
+            body = await decompressed(body, headers.form[b"content-encoding"], self._limit)
+        return self._parse(name, version, headers, body)
 
-    async def json_of(self, headers: RawHeaders, body: Buffer) -> Buffer | None:
+    async def json_of(self, headers: HeaderView, body: Buffer) -> Buffer | None:
         """The body where it is nothing but JSON; None where binary data follow or it is none. Raises OIPError."""
-        read = {key: value for key, value in headers if key in READ_HEADERS}
-        if b"inference-header-content-length" in read:
+        if b"inference-header-content-length" in headers.form:
             return None
-        if b"content-encoding" in read:
-            body = await decompressed(body, read[b"content-encoding"], self._limit)
-        return None if _is_raw(read.get(b"content-type", b""), body) else body
+        if b"content-encoding" in headers.form:
+            body = await decompressed(body, headers.form[b"content-encoding"], self._limit)
+        return None if _is_raw(headers.form.get(b"content-type", b""), body) else body
 
     def _parse(
-        self, name: str, version: str, headers: RawHeaders, read: ReadHeaders, body: Buffer
+        self, name: str, version: str, headers: HeaderView, body: Buffer
     ) -> tuple[InferRequest, OutputForm | None]:
         check_model_name(name)
-        view = HeaderView(headers)
         size = len(body)
-        header = read.get(b"inference-header-content-length")
+        header = headers.form.get(b"inference-header-content-length")
         if header is not None:
             length = json_length(header, size)
-        elif size == 0 or _is_raw(read.get(b"content-type", b""), body):
+        elif size == 0 or _is_raw(headers.form.get(b"content-type", b""), body):
             length = 0
         else:
-            return read_request(body, name, version, view)
+            return read_request(body, name, version, headers)
         if length == 0:
-            return read_raw_request(body, self._data_plane.model_metadata(name, version), version, view)
-        return read_binary_request(body, length, name, version, view)
+            return read_raw_request(body, self._data_plane.model_metadata(name, version), version, headers)
+        return read_binary_request(body, length, name, version, headers)
 
-    async def in_wanted_encoding(self, reply: Reply, headers: RawHeaders) -> Reply:
+    async def in_wanted_encoding(self, reply: Reply, headers: HeaderView) -> Reply:
         """``reply``, compressed where the client accepts that and it pays."""
-        read = {key: value for key, value in headers if key in READ_HEADERS}
-        encoding = self._encoding(reply, read)
-        return reply if encoding is None else await _compress(reply, encoding, "", read)
+        encoding = self._encoding(reply, headers)
+        return reply if encoding is None else await _compress(reply, encoding, "", headers)
 
     def forwarded(self, request: InferRequest) -> InferRequest:
         """``request`` with what its headers add to it: nothing, unless a setting says so."""
@@ -171,9 +172,9 @@ class InferHandler:
         buffers, length = write_buffers(response, form, nan_as_null=self._nan_as_null)
         return Reply(200, _reply_headers(response, length), buffers)
 
-    def _encoding(self, reply: Reply, read: ReadHeaders) -> bytes | None:
+    def _encoding(self, reply: Reply, headers: HeaderView) -> bytes | None:
         """How ``reply`` is to be compressed, if at all."""
-        accept = read.get(b"accept-encoding")
+        accept = headers.form.get(b"accept-encoding")
         if accept is None or not self._gzip or reply.size < MIN_SIZE:
             return None
         return choose_encoding(accept)
@@ -206,18 +207,18 @@ def _reply_headers(response: InferResponse, length: int | None) -> Headers:
     return headers + safe_headers(response.headers) if response.headers else headers
 
 
-def _failure(error: Exception, name: str, read: ReadHeaders) -> Reply:
+def _failure(error: Exception, name: str, headers: HeaderView) -> Reply:
     """The reply that tells ``error``; what nobody expected is logged, and the client told no more than that."""
     if isinstance(error, OIPError):
-        unknown_encoding = isinstance(error, UnsupportedError) and b"content-encoding" in read
+        unknown_encoding = isinstance(error, UnsupportedError) and b"content-encoding" in headers.form
         return error_reply(error, ACCEPTED if unknown_encoding else ())
     _log.error("an infer request for model '%s' failed", name, exc_info=error)
     return message_reply(500, INTERNAL_MESSAGE)
 
 
-async def _compress(reply: Reply, encoding: bytes, name: str, read: ReadHeaders) -> Reply:
+async def _compress(reply: Reply, encoding: bytes, name: str, headers: HeaderView) -> Reply:
     try:
         body = await compressed(reply.buffers, encoding)
     except Exception as error:
-        return _failure(error, name, read)
+        return _failure(error, name, headers)
     return Reply(reply.status, (*reply.headers, (b"content-encoding", encoding), (b"vary", b"Accept-Encoding")), [body])

@@ -85,6 +85,13 @@ class HttpConnection(HttpToolsProtocol):
                 self._refuse_connection(431, "the headers of the request are too large", self.linger)
             self.fed()
 
+    def between_requests(self) -> bool:
+        """Whether everything before was answered, and the next byte is the first of a request."""
+        if self.in_head or self.discarding:
+            return False
+        last = self.cycle
+        return last is None or (last.response_complete and last.keep_alive and not last.more_body)
+
     def _decline_upgrade(self, rest: bytes) -> None:
         """Take a request that offers another protocol (h2c, say) as if it did not. The parser has stopped behind its
         head, so a new one gets that head again, without the offer, and the ``rest``."""

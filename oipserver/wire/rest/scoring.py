@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from ...tensor.tensor import Buffer
-from .headers import RawHeaders
+from .headers import HeaderView
 from .reply import Reply
 
 
@@ -21,6 +21,6 @@ class Scoring(Protocol):
         """What requests that ``match`` gave ``name`` for are counted under."""
         ...
 
-    def begin(self, name: str, version: str, headers: RawHeaders, body: Buffer) -> Coroutine[Any, Any, Reply]:
+    def begin(self, name: str, version: str, headers: HeaderView, body: Buffer) -> Coroutine[Any, Any, Reply]:
         """What is to be awaited for the reply; it raises nothing but cancellation."""
         ...

@@ -18,8 +18,8 @@ from ...settings import Settings
 from .asgi_door import send_reply, target_of
 from .client import ClientLeftError, read_body, while_connected
 from .errors import INTERNAL_MESSAGE, error_body, error_reply, message_reply
-from .handler import READ_HEADERS, InferHandler
-from .headers import RawHeaders
+from .handler import InferHandler
+from .headers import HeaderView
 from .reply import Headers, safe_headers
 
 _log = logging.getLogger(__name__)
@@ -51,9 +51,9 @@ class AsgiInferStream:
         self._nan_as_null = settings.json_nan_as_null
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = list(scope["headers"])
+        headers = HeaderView(list(scope["headers"]))
         try:
-            body = await read_body(receive, headers, self._max_body)
+            body = await read_body(receive, headers.raw, self._max_body)
         except ClientLeftError:
             return
         except OIPError as error:
@@ -61,7 +61,7 @@ class AsgiInferStream:
             return
         await while_connected(receive, _Stream(self, send).run(*target_of(scope), headers, body))
 
-    async def answers(self, name: str, version: str, headers: RawHeaders, body: bytes, stream: _Stream) -> None:
+    async def answers(self, name: str, version: str, headers: HeaderView, body: bytes, stream: _Stream) -> None:
         """Hand every answer of the model to ``stream``. Raises OIPError."""
         request, stream.events = await self.read(name, version, headers, body)
         plane = self._data_plane if request.regions is None else self._data_plane.over_regions
@@ -70,10 +70,9 @@ class AsgiInferStream:
             async for response in answers:
                 await stream.send_answer(response)
 
-    async def read(self, name: str, version: str, headers: RawHeaders, body: bytes) -> tuple[InferRequest, Events]:
+    async def read(self, name: str, version: str, headers: HeaderView, body: bytes) -> tuple[InferRequest, Events]:
         """The request in ``body``, and how its answers are written. Raises OIPError."""
-        read = {key: value for key, value in headers if key in READ_HEADERS}
-        request, _ = await self._handler.read(name, version, headers, read, body)
+        request, _ = await self._handler.read(name, version, headers, body)
         return request, self.v2_events()
 
     def v2_events(self) -> Events:
@@ -90,7 +89,7 @@ class _Stream:
         self._started = False
         self.events = app.v2_events()
 
-    async def run(self, name: str, version: str, headers: RawHeaders, body: bytes) -> None:
+    async def run(self, name: str, version: str, headers: HeaderView, body: bytes) -> None:
         try:
             await self._app.answers(name, version, headers, body, self)
         except OIPError as error:

@@ -9,10 +9,11 @@ import pytest
 
 from oipserver.settings import Settings
 from oipserver.wire.rest.handler import InferHandler
+from oipserver.wire.rest.headers import HeaderView
 
 from .rest_world import planes, run
 
-OCTETS = [(b"content-type", b"application/octet-stream")]
+OCTETS = HeaderView([(b"content-type", b"application/octet-stream")])
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])

@@ -510,3 +510,12 @@ def test_many_clients_at_once_each_get_their_own_answer():
                 client.close()
 
     run(main)
+
+
+def test_zeros_before_a_length_are_no_servers_mistake():
+    async def test(client, server, port):
+        for path in (INFER, "/v2/repository/index"):
+            client.send(post(path, GOOD).replace(b"Content-Length: ", b"Content-Length: " + b"0" * 5000))
+            assert (await client.answer())[0] == 200
+
+    scenario(test)

@@ -21,7 +21,7 @@ from ...names import check_model_name
 from ..asgi_door import AsgiInfer, RawRoute, send_reply
 from ..errors import error_reply
 from ..handler import InferHandler
-from ..headers import HeaderView, RawHeaders
+from ..headers import HeaderView
 from ..reply import JSON, Reply, safe_headers
 from ..routes import MODEL, VERSION
 from ..stream import AsgiInferStream, Events
@@ -40,7 +40,7 @@ def add_generate_routes(app: FastAPI, plane: DataPlane, handler: InferHandler, s
         app.router.routes.append(RawRoute(f"{path}/generate_stream", many))
 
 
-async def _flat_document(handler: InferHandler, headers: RawHeaders, body: Buffer) -> dict[str, Any] | None:
+async def _flat_document(handler: InferHandler, headers: HeaderView, body: Buffer) -> dict[str, Any] | None:
     """The flat object in ``body``; None for a V2 request. Raises OIPError."""
     text = await handler.json_of(headers, body)
     if text is None:
@@ -51,9 +51,9 @@ async def _flat_document(handler: InferHandler, headers: RawHeaders, body: Buffe
     return None if is_v2(document) else document
 
 
-def _request(plane: DataPlane, name: str, version: str, headers: RawHeaders, document: dict[str, Any]) -> InferRequest:
+def _request(plane: DataPlane, name: str, version: str, headers: HeaderView, document: dict[str, Any]) -> InferRequest:
     metadata = plane.model_metadata(check_model_name(name), version)
-    return read_generate(document, metadata, version, HeaderView(headers))
+    return read_generate(document, metadata, version, headers)
 
 
 class AsgiGenerate(AsgiInfer):
@@ -64,7 +64,7 @@ class AsgiGenerate(AsgiInfer):
         self._plane = plane
         self._nan_as_null = settings.json_nan_as_null
 
-    async def _answer(self, name: str, version: str, headers: RawHeaders, body: Buffer, send: Send) -> None:
+    async def _answer(self, name: str, version: str, headers: HeaderView, body: Buffer, send: Send) -> None:
         try:
             document = await _flat_document(self._handler, headers, body)
             if document is None:
@@ -101,7 +101,7 @@ class AsgiGenerate(AsgiInfer):
 class AsgiGenerateStream(AsgiInferStream):
     """An ASGI application: an event for every answer, to a flat object or to a V2 request, each in its own form."""
 
-    async def read(self, name: str, version: str, headers: RawHeaders, body: bytes) -> tuple[InferRequest, Events]:
+    async def read(self, name: str, version: str, headers: HeaderView, body: bytes) -> tuple[InferRequest, Events]:
         document = await _flat_document(self._handler, headers, body)
         if document is None:
             return await super().read(name, version, headers, body)

@@ -37,7 +37,7 @@ from ..compression import decompressed
 from ..errors import INTERNAL_MESSAGE, error_headers
 from ..errors import STATUS as STATUS_OF
 from ..handler import InferHandler
-from ..headers import HeaderView, RawHeaders
+from ..headers import HeaderView
 from ..reply import JSON as JSON_HEADERS
 from ..reply import Reply
 from ..restricted import refusal, restrictions
@@ -113,17 +113,16 @@ class Invocations:
         """What requests are counted under."""
         return _MODEL_PATH if name else _DEFAULT_PATH
 
-    async def begin(self, name: str, version: str, headers: RawHeaders, body: Buffer) -> Reply:
+    async def begin(self, name: str, version: str, headers: HeaderView, body: Buffer) -> Reply:
         """The reply to a request for model ``name``, "" for the default one. Raises nothing but cancellation."""
-        view = HeaderView(headers)
-        if self._needed is not None and not self._needed.given(view):
+        if self._needed is not None and not self._needed.given(headers):
             return refusal(self._needed)
-        content_type, refused = _media_type(view.get("content-type", ""))
+        content_type, refused = _media_type(headers.get("content-type", ""))
         if refused is not None:
             return refused
         try:
             async with asyncio.timeout(self._timeout):
-                reply = await self._answer(name, content_type, headers, view, body)
+                reply = await self._answer(name, content_type, headers, body)
         except OIPError as error:
             return _failure(error)
         except TimeoutError:
@@ -133,15 +132,17 @@ class Invocations:
             return _failure(InternalError(INTERNAL_MESSAGE))
         return await self._handler.in_wanted_encoding(reply, headers)
 
-    async def _answer(self, name: str, content_type: str, headers: RawHeaders, view: HeaderView, body: Buffer) -> Reply:
+    async def _answer(self, name: str, content_type: str, headers: HeaderView, body: Buffer) -> Reply:
         model = check_model_name(name) if name else self._only()
-        if encoding := view.get("content-encoding"):
-            body = await decompressed(body, encoding.encode("latin-1"), self._limit)
-            headers = [(key, value) for key, value in headers if key != b"content-encoding"]
+        if encoding := headers.form.get(b"content-encoding"):
+            body = await decompressed(body, encoding, self._limit)
+            decoded = HeaderView([(key, value) for key, value in headers.raw if key != b"content-encoding"])
+        else:
+            decoded = headers
         if content_type == JSON and is_v2(body):
-            return await self._handler.handle(model, "", headers, body)
+            return await self._handler.handle(model, "", decoded, body)
         invocation = await _read(body, content_type, self._plane.model_metadata(model))
-        invocation.request.headers = view
+        invocation.request.headers = headers
         response = await self._plane.infer(self._handler.forwarded(invocation.request))
         if not invocation.raw:
             return Reply(200, JSON_HEADERS, [write_invocations(response, invocation)])
@@ -170,9 +171,9 @@ class AsgiInvocations:
         self._max_body = max_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers: RawHeaders = list(scope["headers"])
+        headers = HeaderView(list(scope["headers"]))
         try:
-            body = await read_body(receive, headers, self._max_body)
+            body = await read_body(receive, headers.raw, self._max_body)
         except ClientLeftError:
             return
         except OIPError as error:
