@@ -44,7 +44,7 @@ class Setting:
 OFF = Setting()
 #: What each server is tried with; the best of each is found by requests per second at 32 connections.
 SETTINGS: dict[str, tuple[Setting, ...]] = {
-    OURS: (OFF, Setting(64, 0), Setting(64, 2)),
+    OURS: (OFF, Setting(64, 0), Setting(64, 2), Setting(32, 2)),
     MLSERVER: (OFF, Setting(32, 2), Setting(64, 2), Setting(32, 0.5), Setting(32, 5)),
     MLSERVER_DEFAULT: (OFF, Setting(32, 2), Setting(32, 5)),
     MOSEC: (OFF, Setting(64, 2), Setting(32, 2), Setting(64, 1), Setting(16, 1)),
