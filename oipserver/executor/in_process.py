@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from contextvars import copy_context
+from functools import partial
 
 from ..errors import OIPError
 from ..peers import Caller
@@ -17,6 +17,7 @@ from ..settings import ModelSettings
 from ..telemetry.context import enter_model, model_context
 from .base import Executor
 from .pace import Pace
+from .threads import ModelThreads
 
 _ASYNC_SLOTS = 1024  # a model that awaits bounds itself; this bounds the memory it can make us hold
 
@@ -41,7 +42,7 @@ class InProcessExecutor(Executor):
         self._version = settings.version
         self._fast = False
         self._pace = Pace()
-        self._threads: ThreadPoolExecutor | None = None
+        self._threads: ModelThreads | None = None
 
     async def load(self) -> ModelFace:
         with model_context(self._name, self._version):
@@ -50,13 +51,13 @@ class InProcessExecutor(Executor):
         if face.fast or face.lists:
             self.slots = max(1, face.instances)
         if face.fast:
-            self._threads = ThreadPoolExecutor(self.slots, thread_name_prefix=f"model-{self._name}")
+            self._threads = ModelThreads(self.slots, f"model-{self._name}")
         return face
 
     async def unload(self) -> None:
         threads, self._threads = self._threads, None
         if threads is not None:
-            await asyncio.to_thread(threads.shutdown, wait=True)
+            await threads.stop()
         await self._host.unload()
 
     async def execute(self, request: InferRequest) -> InferResponse:
@@ -72,8 +73,7 @@ class InProcessExecutor(Executor):
             self._pace.on_loop(_elapsed(response))
         else:
             assert self._threads is not None, "load() comes first"
-            loop = asyncio.get_running_loop()
-            response = await loop.run_in_executor(self._threads, run, self._infer_now, request)
+            response = await self._threads.run(partial(run, self._infer_now, request))
             self._pace.in_thread(_elapsed(response))
         self.runs_inline = self._pace.quick
         return response

@@ -109,7 +109,7 @@ def test_a_json_request_to_a_quick_model_is_one_walk_of_few_calls() -> None:
         assert json.loads(body)["outputs"][0]["data"] == [1.0] * 16
         assert seen.count("infer_tensors") == 1
         assert seen.count("pydantic") == 0
-        assert seen.count("concurrent/futures", "submit") == 0
+        assert seen.count("executor/threads", ":run") == seen.count("concurrent/futures", "submit") == 0
         assert seen.count("create_task") == seen.count("create_future") == seen.count(":call_soon") == 0
         assert seen.count("tolist") == 0
         assert sum(seen.calls.values()) <= MOST_CALLS_JSON, seen.calls
@@ -125,7 +125,7 @@ def test_a_binary_request_never_becomes_a_list_of_floats() -> None:
         assert seen.float_lists == []
         assert seen.count("tolist") == seen.count(":pack_into") == 0
         assert seen.count("pydantic") == 0
-        assert seen.count("concurrent/futures", "submit") == 0
+        assert seen.count("executor/threads", ":run") == seen.count("concurrent/futures", "submit") == 0
         assert sum(seen.calls.values()) <= MOST_CALLS_BINARY, seen.calls
 
     run(main)
@@ -146,7 +146,7 @@ def test_a_model_not_known_to_be_quick_costs_one_hop_to_a_thread() -> None:
             assert not server._door.handler._data_plane._registry.find("add").executor.runs_inline
             with Walk() as seen:
                 await asked(client, json_request())
-            assert seen.count("concurrent/futures", "submit") == 1
+            assert seen.count("executor/threads", ":run") == 1
             assert seen.count("pydantic") == 0
 
     run(main)

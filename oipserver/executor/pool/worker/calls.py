@@ -236,7 +236,7 @@ class Calls:
     async def _infer(self, id_: int, model: LoadedModel, request: InferRequest) -> Reply:
         cost = Cost()
         if model.threads is not None:
-            response = await self._loop.run_in_executor(model.threads, model.host.infer_now, request)
+            response = await model.threads.run(partial(model.host.infer_now, request))
         else:
             response = await metered(model.host.infer(request), cost)
         return self._replies.answer(Kind.RESULT, response, cost)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from ....runtime import ModelFace, ModelHost
 from ....settings import ModelSettings
+from ...threads import ModelThreads
 
 _WEIGHT = 0.1  # of the newest execution in the moving average
 
@@ -19,7 +19,7 @@ class LoadedModel:
     host: ModelHost
     face: ModelFace
     settings: ModelSettings
-    threads: ThreadPoolExecutor | None
+    threads: ModelThreads | None
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     usual: float = 1e9  # mean ns of an execution lately; unknown is long
 

@@ -7,7 +7,6 @@ import logging
 import socket
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -16,6 +15,7 @@ import orjson
 from ....errors import Code, OIPError
 from ....runtime import ModelHost
 from ....settings import ModelSettings
+from ...threads import ModelThreads
 from ..frames import FrameError, FrameReader, Kind, encode, split
 from ..memory import SharedMemory
 from .calls import Calls
@@ -137,7 +137,7 @@ class WorkerService:
             # Through JSON and back here, where a model's odd metadata is the model's fault.
             options = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
             loaded = encode(Kind.LOADED, key, orjson.Fragment(orjson.dumps(face, default=str, option=options)))
-            threads = ThreadPoolExecutor(face.instances) if face.fast and face.instances > 1 else None
+            threads = ModelThreads(face.instances) if face.fast and face.instances > 1 else None
             self._calls.models[key] = LoadedModel(host, face, settings, threads)
             self._outbox.send(loaded)
         except OIPError as error:
@@ -173,5 +173,5 @@ class WorkerService:
         if model is not None:
             await self._calls.end_of(model)
             if model.threads is not None:
-                await asyncio.to_thread(model.threads.shutdown)
+                await model.threads.stop()
             await model.host.unload()
