@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ...configuration import fill_backend, is_version, read_text
@@ -12,6 +13,7 @@ from ...pb import model_config_pb2
 from ...repository.mlmodel import MLMODEL_FILE, PYFUNC, REGISTERED_FILE
 from ...repository.triton_layout import CONFIGURATION_FILE
 from ...settings import ModelSettings
+from ...settings.model_file import MODEL_SETTINGS_FILE
 from .artifact import Artifact
 from .bundle import Bundle, notes_of
 from .failures import as_mlflow, wrong
@@ -31,6 +33,9 @@ _HOUSEKEEPING = frozenset(
     {MLMODEL_FILE, "conda.yaml", "python_env.yaml", "requirements.txt", "input_example.json",
      "serving_input_example.json", REGISTERED_FILE, "model.yaml"}
 )  # fmt: skip
+
+# What tells a server how a model is served: a deployment has a description of its own.
+_DESCRIPTIONS = frozenset({CONFIGURATION_FILE, MODEL_SETTINGS_FILE})
 
 _CONFIGURATION_KEYS = frozenset(field.name for field in model_config_pb2.ModelConfig.DESCRIPTOR.fields)
 _SETTINGS_KEYS = frozenset(ModelSettings.model_fields) - {"name", "configuration", "model_folder"}
@@ -103,8 +108,9 @@ def _triton(artifact: Artifact, wanted: _Wanted) -> Bundle:
     files = {
         path.relative_to(root).as_posix(): path
         for path in sorted(root.rglob("*"))
-        if path.is_file() and path.name != CONFIGURATION_FILE
+        if path.is_file() and path.name not in _DESCRIPTIONS
     }
+    _tell_unread(artifact, root / MODEL_SETTINGS_FILE)
     versions = sorted({int(top) for top in (path.split("/")[0] for path in files if "/" in path) if is_version(top)})
     if not versions:
         raise wrong(f"{artifact.origin.uri}: '{data}' has no version: expected a folder whose name is a number in it")
@@ -127,10 +133,11 @@ def _onnx(artifact: Artifact, wanted: _Wanted) -> Bundle:
     files = {}
     for path in artifact.files():
         top = path.split("/")[0]
-        if path == CONFIGURATION_FILE or path in _HOUSEKEEPING or top in ("metadata", "code"):
+        if path in _DESCRIPTIONS or path in _HOUSEKEEPING or top in ("metadata", "code"):
             continue
         labels = "/" not in path and path.endswith(".txt")
         files[path if labels else f"{wanted.version}/{path}"] = artifact.folder / path
+    _tell_unread(artifact, artifact.folder / MODEL_SETTINGS_FILE)
     config = _logged_configuration(artifact, CONFIGURATION_FILE)
     if not config["backend"] and not config["platform"]:
         config["backend"] = "onnxruntime"
@@ -163,6 +170,11 @@ def _logged_configuration(artifact: Artifact, path: str) -> dict[str, Any]:
     )
     config["name"] = ""
     return config
+
+
+def _tell_unread(artifact: Artifact, settings: Path) -> None:
+    if settings.exists():
+        _log.warning("%s: %s is not read; give settings with -C", artifact.origin.uri, settings.name)
 
 
 def _merged(config: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:

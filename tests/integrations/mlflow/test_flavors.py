@@ -163,6 +163,22 @@ def test_triton_takes_the_folder_that_was_logged(tmp_path: Path, caplog: pytest.
 
 
 @pytest.mark.parametrize(
+    ("flavor", "files"),
+    [
+        ({"onnx": {"data": "net.onnx"}}, ["net.onnx", "model-settings.json"]),
+        ({"triton": {"data": "net"}}, ["net/1/model.onnx", "net/model-settings.json"]),
+    ],
+)
+def test_settings_beside_the_model_are_no_second_description(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, flavor: dict[str, Any], files: list[str]
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        bundle = made(artifact(tmp_path, flavor, *files))
+    assert "model-settings.json is not read; give settings with -C" in caplog.text
+    assert [name for name in bundle.files if name.endswith(".json")] == []
+
+
+@pytest.mark.parametrize(
     ("flavors", "files", "flavor", "words"),
     [
         ({"triton": {"data": "net"}}, ["net/model.onnx"], None, "has no version"),
