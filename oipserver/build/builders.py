@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 from ..errors import UnavailableError
 from .dockerfile import WHEELHOUSE
@@ -58,19 +61,26 @@ class Builder:
     def run(self, command: Sequence[str]) -> int:
         """Run a command with the output where ours goes; returns its exit code, 128 and more where a signal ended it.
 
-        Interrupted, it waits for the builder, which is interrupted as well, to clear up what it has begun. Raises
+        Interrupted or terminated, it waits for the builder, which is so as well, to clear up what it has begun. Raises
         UnavailableError where the builder cannot be run.
         """
         try:
             begun = subprocess.Popen(command)
         except OSError as error:
             raise UnavailableError(f"{self.name} cannot be run: {error.strerror}") from None
+        before = signal.signal(signal.SIGTERM, _stop)
         with begun as process:
             try:
                 code = process.wait()
+            except SystemExit:  # unlike a terminal's interrupt, that has not reached the builder
+                process.terminate()
+                _end(process)
+                raise
             except BaseException:
                 _end(process)
                 raise
+            finally:
+                signal.signal(signal.SIGTERM, before)
         return code if code >= 0 else 128 - code
 
     def size(self, tag: str) -> str:
@@ -100,6 +110,10 @@ def find_builder(name: str | None = None) -> Builder | None:
     found = [each for each in BUILDERS if shutil.which(each)]
     working = [each for each in found if each != "docker" or _output(["docker", "version", "--format", "{{.Server}}"])]
     return Builder(working[0]) if working else None
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

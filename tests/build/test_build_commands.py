@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -224,3 +228,19 @@ def test_dockerfile_follows_no_link(models: Path, tmp_path: Path, capfd: pytest.
 def test_names_of_images(models: Path, capfd: pytest.CaptureFixture[str], name: str) -> None:
     assert main(["dockerfile", str(models), "--base-image", name]) == 0
     assert f"ARG BASE_IMAGE={name}\n" in (models / "Dockerfile").read_text()
+
+
+def test_a_build_that_is_terminated_ends_its_builder_first(models: Path, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "podman"
+    program.write_text("#!/bin/sh\ntrap 'echo cleared; exit 1' TERM\necho begun\nwhile :; do sleep 0.05; done\n")
+    program.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin"}
+    command = [sys.executable, "-m", "oipserver", "build", str(models), "-t", "x", "--builder", "podman"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert "begun\n" in iter(process.stdout.readline, "")
+        process.terminate()
+        said = process.stdout.read()
+    assert "cleared" in said
+    assert process.returncode == 128 + signal.SIGTERM
