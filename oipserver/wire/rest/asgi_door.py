@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -34,12 +36,7 @@ class AsgiInfer:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = HeaderView(list(scope["headers"]))
-        try:
-            body = await read_body(receive, headers.raw, self._max_body)
-        except ClientLeftError:
-            return
-        except OIPError as error:
-            await send_reply(error_reply(error), send)
+        if (body := await take_body(receive, send, headers, self._max_body)) is None:
             return
         await while_connected(receive, self._answer(*target_of(scope), headers, body, send))
 
@@ -51,6 +48,23 @@ def target_of(scope: Scope) -> tuple[str, str]:
     """Name and version (or "") of the model a request is for."""
     path = scope["path_params"]
     return path["model_name"], path.get("model_version", "") or version_in_query(scope["query_string"])
+
+
+async def take_body(
+    receive: Receive,
+    send: Send,
+    headers: HeaderView,
+    limit: int,
+    refuse: Callable[[OIPError], Reply] = error_reply,
+) -> bytes | None:
+    """The whole body; None where there is nothing more to do: the client has left, or was told that it is too large."""
+    try:
+        return await read_body(receive, headers.raw, limit)
+    except ClientLeftError:
+        return None
+    except OIPError as error:
+        await send_reply(refuse(error), send)
+        return None
 
 
 async def send_reply(reply: Reply, send: Send) -> None:

@@ -15,8 +15,8 @@ from ...plane import DataPlane
 from ...protocol import InferRequest, InferResponse
 from ...protocol.v2_json import write_response
 from ...settings import Settings
-from .asgi_door import send_reply, target_of
-from .client import ClientLeftError, read_body, while_connected
+from .asgi_door import send_reply, take_body, target_of
+from .client import while_connected
 from .errors import INTERNAL_MESSAGE, error_body, error_reply, message_reply
 from .handler import InferHandler
 from .headers import HeaderView
@@ -52,12 +52,7 @@ class AsgiInferStream:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = HeaderView(list(scope["headers"]))
-        try:
-            body = await read_body(receive, headers.raw, self._max_body)
-        except ClientLeftError:
-            return
-        except OIPError as error:
-            await send_reply(error_reply(error), send)
+        if (body := await take_body(receive, send, headers, self._max_body)) is None:
             return
         await while_connected(receive, _Stream(self, send).run(*target_of(scope), headers, body))
 

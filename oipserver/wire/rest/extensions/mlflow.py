@@ -31,8 +31,8 @@ from ....protocol.invocations_table import BAD_REQUEST, INVALID, InvocationsErro
 from ....settings import Settings
 from ....tensor.tensor import Buffer
 from ...names import check_model_name
-from ..asgi_door import RawRoute, send_reply
-from ..client import ClientLeftError, read_body, while_connected
+from ..asgi_door import RawRoute, send_reply, take_body
+from ..client import while_connected
 from ..compression import decompressed
 from ..errors import INTERNAL_MESSAGE, error_headers
 from ..errors import STATUS as STATUS_OF
@@ -172,12 +172,7 @@ class AsgiInvocations:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = HeaderView(list(scope["headers"]))
-        try:
-            body = await read_body(receive, headers.raw, self._max_body)
-        except ClientLeftError:
-            return
-        except OIPError as error:
-            await send_reply(_failure(error), send)
+        if (body := await take_body(receive, send, headers, self._max_body, _failure)) is None:
             return
 
         async def answer() -> None:
