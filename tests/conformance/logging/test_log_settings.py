@@ -130,7 +130,7 @@ def test_a_file_that_is_set_at_the_start(tmp_path: Path) -> None:
     with ServerProcess(tmp_path / "models", "--log-file", str(file)) as server:
         assert server.get("/v2/logging").json() == {**DEFAULTS, "log_file": str(file)}
         assert server.stop() == 0
-    assert "INFO oipserver.app: SIGTERM" in file.read_text()
+    assert "INFO oipserver.app.process: SIGTERM" in file.read_text()
     assert "INFO" not in server.output
     server = ServerProcess(tmp_path / "models", "--log-file", str(tmp_path / "no" / "x.log"))
     server.spawn()

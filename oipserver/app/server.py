@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 
-from . import __version__
-from .errors import ModelLoadError
-from .executor.pool import PoolManager
-from .plane import (
+from .. import __version__
+from ..errors import ModelLoadError
+from ..executor.pool import PoolManager
+from ..plane import (
     AnnotatedDataPlane,
     CachedDataPlane,
     CloudEvents,
@@ -27,22 +23,21 @@ from .plane import (
     TracedDataPlane,
     Watcher,
 )
-from .plane.extensions.shared_memory import RegionPlane, RegionTable, open_cuda
-from .protocol import ModelState, ServerMetadata
-from .registry import ModelRegistry, ServableBuilder
-from .repository import Overlays, Scan, model_repository, models_below
-from .runtime import collector, mlserver_alias
-from .settings import ModelSettings, Settings
-from .telemetry.metrics import Metrics
-from .telemetry.tracing import Tracing
-from .wire.grpc import GrpcServer
-from .wire.metrics import MetricsServer
-from .wire.rest import RestServer
-from .wire.tls import metrics_files, rest_files
+from ..plane.extensions.shared_memory import RegionPlane, RegionTable, open_cuda
+from ..protocol import ServerMetadata
+from ..registry import ModelRegistry, ServableBuilder
+from ..repository import Overlays, Scan, model_repository, models_below
+from ..runtime import collector, mlserver_alias
+from ..settings import ModelSettings, Settings
+from ..telemetry.metrics import Metrics
+from ..telemetry.tracing import Tracing
+from ..wire.grpc import GrpcServer
+from ..wire.metrics import MetricsServer
+from ..wire.rest import RestServer
+from ..wire.tls import metrics_files, rest_files
+from .report import StartReport, rows_of
 
 _log = logging.getLogger(__name__)
-
-_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 #: Extensions of the protocol that are truly there; an extension's own package adds its name when it lands.
 EXTENSIONS = (
@@ -78,34 +73,6 @@ _TRANSITIONS: dict[ServerState, frozenset[ServerState]] = {
     ServerState.DRAINING: frozenset({ServerState.STOPPED}),
     ServerState.STOPPED: frozenset(),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ModelRow:
-    """One line of the start-up report."""
-
-    name: str
-    version: str
-    state: ModelState
-    platform: str = ""
-    execution_provider: str = ""
-    executor: str = ""
-    load_seconds: float = 0.0
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class StartReport:
-    """What a started server serves, and where; a port is None where that server is switched off."""
-
-    host: str
-    http_port: int | None
-    grpc_port: int | None
-    metrics_port: int | None
-    models: list[ModelRow] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    rest_scheme: str = "http"
-    metrics_scheme: str = "http"
 
 
 class Server:
@@ -166,6 +133,7 @@ class Server:
         if state not in _TRANSITIONS[self._state]:
             raise RuntimeError(f"no way from {self._state.value} to {state.value}. This is a bug.")
         self._state = state
+        self._registry.readiness.changed()
 
     @property
     def state(self) -> ServerState:
@@ -201,7 +169,7 @@ class Server:
             http_port,
             grpc_port,
             metrics_port,
-            self._rows(),
+            rows_of(self._registry),
             [*scan.problems, *failures],
             "https" if rest_files(self._settings) else "http",
             "https" if metrics_files(self._settings) else "http",
@@ -218,26 +186,6 @@ class Server:
         if scan.problems and (settings.exit_on_error or not scan.models):
             raise ModelLoadError("; ".join(scan.problems))
         return scan
-
-    def _rows(self) -> list[ModelRow]:
-        rows = [
-            ModelRow(
-                servable.name,
-                servable.version,
-                servable.state,
-                servable.face.metadata.platform,
-                servable.face.execution_provider,
-                servable.executor.description,
-                servable.load_seconds,
-            )
-            for servable in self._registry
-        ]
-        loaded = {(row.name, row.version) for row in rows}
-        return rows + [
-            ModelRow(item.name, item.version, item.state, reason=item.reason)
-            for item in self._registry.index()
-            if (item.name, item.version) not in loaded
-        ]
 
     async def stop(self) -> None:
         """Not ready, stop accepting, finish what is in flight within ``shutdown_timeout``, then let the models go."""
@@ -259,72 +207,3 @@ class Server:
         if self._tracing:
             await asyncio.to_thread(self._tracing.close)
         self._go(ServerState.STOPPED)
-
-
-async def serve(settings: Settings, root: Path, announce: Callable[[StartReport], None]) -> None:
-    """Start a server, ``announce`` it, and run it until SIGTERM or SIGINT. A second signal ends the process at once."""
-    stopping = asyncio.Event()
-    with stop_on_signals(stopping):
-        await run_until(stopping, Server(settings, root), announce)
-
-
-@contextmanager
-def stop_on_signals(stopping: asyncio.Event) -> Iterator[None]:
-    """Meanwhile, set ``stopping`` when this process is told to stop. The second time it ends at once.
-
-    Raises ValueError or RuntimeError outside of the main thread, to which signals belong.
-    """
-    loop = asyncio.get_running_loop()
-
-    def on_signal(number: int) -> None:
-        if stopping.is_set():
-            os._exit(128 + number)
-        _log.info("%s: finishing what is in flight", signal.Signals(number).name)
-        stopping.set()
-
-    for number in _STOP_SIGNALS:
-        loop.add_signal_handler(number, on_signal, number)
-    try:
-        yield
-    finally:
-        for number in _STOP_SIGNALS:
-            loop.remove_signal_handler(number)
-
-
-async def run_until(
-    stopping: asyncio.Event,
-    server: Server,
-    announce: Callable[[StartReport], None],
-    models: Sequence[ModelSettings] | None = None,
-) -> None:
-    """Start ``server`` (see its ``start``), ``announce`` it, and stop it when ``stopping`` is set, also before that.
-
-    Raises OIPError where it cannot start.
-    """
-    start = asyncio.create_task(server.start(models))
-    stop = asyncio.create_task(stopping.wait())
-    try:
-        await asyncio.wait({start, stop}, return_when=asyncio.FIRST_COMPLETED)
-        if start.done():
-            announce(start.result())
-            await stop
-        else:
-            start.cancel()
-            await asyncio.wait({start})
-    finally:
-        stop.cancel()
-        await server.stop()
-
-
-def run(settings: Settings, root: Path, announce: Callable[[StartReport], None]) -> None:
-    """Run a server until it is told to stop. Raises OIPError where it cannot start."""
-    with asyncio.Runner(loop_factory=_new_event_loop) as runner:
-        runner.run(serve(settings, root, announce))
-
-
-def _new_event_loop() -> asyncio.AbstractEventLoop:
-    try:
-        import uvloop
-    except ImportError:  # not on every platform; asyncio's own loop costs 10 to 15 % more
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()
