@@ -87,6 +87,10 @@ class DataPlane:
         """Have ``listener`` called, on the loop, after every change of what is loaded."""
         self._registry.listeners.append(listener)
 
+    def on_readiness(self, listener: Callable[[], None]) -> None:
+        """Have ``listener`` called, on the loop, whenever ``ready`` may say something else than before."""
+        self._registry.readiness.listen(listener)
+
     # -- custom handlers -----------------------------------------------------------------------------------------
 
     def handlers(self, name: str, version: str = "") -> list[HandlerRoute]:

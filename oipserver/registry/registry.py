@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 from ..errors import ModelLoadError, NotFoundError, OIPError, UnavailableError
 from ..protocol import ModelState, RepositoryIndexItem
 from ..settings import ModelSettings
+from .readiness import Readiness
 from .servable import Servable
 
 _log = logging.getLogger(__name__)
@@ -57,6 +58,8 @@ class ModelRegistry:
         self._failed: dict[tuple[str, str], str] = {}
         self._unloaded: dict[str, list[str]] = {}
         self._retiring: set[asyncio.Future[None]] = set()
+        #: Told whenever ``problems`` may have changed.
+        self.readiness = Readiness()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         #: Each is called, on the loop, after every change of what is loaded.
         self.listeners: list[Callable[[], None]] = []
@@ -181,6 +184,7 @@ class ModelRegistry:
         for _ in range(self._attempts):
             try:
                 servable = self._loading[key] = self._builder.build(settings)
+                servable.on_change = self.readiness.changed
                 await servable.load()
             except OIPError as failure:
                 _log.error("%s", failure.message)
@@ -197,6 +201,7 @@ class ModelRegistry:
         reasons = {servable.version: "another version of the model failed to load" for servable in fresh}
         reasons |= {version: error.message for version, error in failures.items()}
         self._failed |= {(name, version): reason for version, reason in reasons.items()}
+        self.readiness.changed()
 
     def _clear(self, name: str) -> bool:
         """Forget what is remembered of ``name``; whether it had failed to load."""
@@ -204,6 +209,8 @@ class ModelRegistry:
         failed = [key for key in self._failed if key[0] == name]
         for key in failed:
             del self._failed[key]
+        if failed:
+            self.readiness.changed()
         return bool(failed)
 
     def _choose_default(self, name: str) -> None:
@@ -215,6 +222,7 @@ class ModelRegistry:
             self._default.pop(name, None)
         for listener in self.listeners:
             listener()
+        self.readiness.changed()
 
     def problems(self) -> list[str]:
         """Why the server is not ready as far as models go; empty where all is well. A version that serves although

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from threading import Lock
 from time import monotonic_ns
 
@@ -51,6 +51,9 @@ class Servable:
         self.face = ModelFace(ModelMetadata(settings.name))
         self.check = InputCheck(self.face)
         self.load_seconds = 0.0
+        #: Called on the loop when a loaded version can be executed no more, or again.
+        self.on_change: Callable[[], None] = lambda: None
+        self._told = ""
         self._state = ModelState.UNKNOWN
         self._reason = ""
         self._leases = 0
@@ -137,7 +140,14 @@ class Servable:
         if self.face.decoupled:
             self.scheduler = StreamsOnly(self.name, self.scheduler)
         self.scheduler.loaded(self.face)
-        self.executor.changed = self.scheduler.slots_changed
+        self.executor.changed = self._executor_changed
+
+    def _executor_changed(self) -> None:
+        self.scheduler.slots_changed()
+        reason = self.executor.unavailable_reason
+        if reason != self._told:
+            self._told = reason
+            self.on_change()
 
     async def _warm_up(self) -> None:
         configuration = self.settings.configuration

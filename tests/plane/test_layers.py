@@ -65,6 +65,6 @@ def test_every_layer_passes_on_all_that_reaches_a_model() -> None:
             "models",
             "model",
         ),
-        *("on_change", "handlers", "default_handlers", "check", "intercept", "offer_regions"),
+        *("on_change", "on_readiness", "handlers", "default_handlers", "check", "intercept", "offer_regions"),
     }
     assert public == known

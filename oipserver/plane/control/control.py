@@ -188,6 +188,7 @@ class ControlPlane:
                     self._broken[name] = result.message
             elif isinstance(result, BaseException):
                 raise result
+        self._registry.readiness.changed()
         return failures
 
     async def _remove(self, name: str) -> None:
@@ -203,6 +204,7 @@ class ControlPlane:
         """Forget why ``name`` could not be loaded when the server started."""
         reason = self._broken.get(name)
         self._broken = {other: why for other, why in self._broken.items() if why != reason}
+        self._registry.readiness.changed()
 
     def _explained(self, row: RepositoryIndexItem) -> RepositoryIndexItem:
         """The row of a model that cannot be loaded as it is now says so, also where an older one still serves."""

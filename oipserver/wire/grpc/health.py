@@ -17,48 +17,45 @@ Send = Callable[[Any], None]
 class HealthServicer(health.HealthServicer):  # type: ignore[misc]  # the package has no types
     """Tells SERVING while the server is ready, for the server ("") and for each of ``services``.
 
-    ``ready`` is asked on every check. Readiness tells nobody when it changes, so watchers learn of it by ``tell``;
-    ``watched`` is told, from any thread, when there are some and when there are none any more.
+    ``ready``, which may wait for the event loop, is asked on every check, and by ``refresh``.
     """
 
-    def __init__(self, ready: Callable[[], bool], services: tuple[str, ...], watched: Callable[[bool], None]) -> None:
+    def __init__(self, ready: Callable[[], bool], services: tuple[str, ...]) -> None:
         super().__init__()
         self._ready = ready
-        self._watched = watched
         self._services = ("", *services)
         self._watchers: set[Send] = set()
         self._watchers_lock = Lock()
-        #: What was told last; None before anything was.
-        self.told: bool | None = None
+        self._told: bool | None = None
+        self._telling = Lock()
 
-    def tell(self, ready: bool) -> None:
-        """Set the readiness, and send it to those who watch. Not for the event loop's thread."""
-        if ready != self.told:
-            self.told = ready
-            kind = health_pb2.HealthCheckResponse
-            for service in self._services:
-                self.set(service, kind.SERVING if ready else kind.NOT_SERVING)
+    def refresh(self) -> None:
+        """Ask whether the server is ready, and send a change to those who watch. Not for the event loop's thread."""
+        with self._telling:  # asked here, so that nobody tells what somebody else has found out to be over
+            ready = self._ready()
+            if ready != self._told:
+                self._told = ready
+                kind = health_pb2.HealthCheckResponse
+                for service in self._services:
+                    self.set(service, kind.SERVING if ready else kind.NOT_SERVING)
 
     def Check(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         """The status now."""
-        self.tell(self._ready())
+        self.refresh()
         return super().Check(request, context)
 
     def Watch(self, request: Any, context: grpc.ServicerContext, send_response_callback: Send) -> None:  # noqa: N802
         """The status now, and whenever it changes; holds no thread."""
-        self.tell(self._ready())
+        self.refresh()
         send = _until_end(send_response_callback)
         with self._watchers_lock:
             self._watchers.add(send)
-            self._watched(True)
         context.add_callback(lambda: self._left(send))
         super().Watch(request, context, send)
 
     def _left(self, send: Send) -> None:
         with self._watchers_lock:
             self._watchers.discard(send)
-            if not self._watchers:
-                self._watched(False)
 
     def close(self) -> None:
         """Tell everybody NOT_SERVING and end what watches. Not for the event loop's thread."""

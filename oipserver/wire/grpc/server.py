@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 
 import grpc
 from google.protobuf.descriptor_pool import DescriptorPool
@@ -40,8 +39,6 @@ SERVICE = "inference.GRPCInferenceService"
 REPOSITORY_SERVICE = "inference.model_repository.ModelRepositoryService"
 
 _QUICK_THREADS = 2
-# Watchers of the health service learn of a change this many seconds late at most.
-_HEALTH_INTERVAL = 1.0
 
 
 class GrpcServer:
@@ -72,13 +69,13 @@ class GrpcServer:
         self._dispatcher: Dispatcher | None = None
         self._health: health.HealthServicer | None = None
         self._watch: asyncio.Task[None] | None = None
-        self._watched = asyncio.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._readiness_changed = asyncio.Event()
+        data_plane.on_readiness(self._readiness_changed.set)
 
     async def start(self) -> int:
         """Listen, and return the port that was bound. Raises OIPError where the address or a certificate cannot be."""
         settings = self._settings
-        loop = self._loop = asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
         tls = credentials(settings)
         _require_free(settings.host, settings.grpc_port)
         restricted = restricted_methods(settings)
@@ -88,7 +85,7 @@ class GrpcServer:
         server.add_registered_method_handlers(SERVICE, self._methods(self._dispatcher))
         older = Dispatcher(REPOSITORY_SERVICE, loop, self._quick, self._observer)
         server.add_registered_method_handlers(REPOSITORY_SERVICE, _calls(older, RepositoryCalls(self._control)))
-        self._health = health.HealthServicer(lambda: self._ready_from_thread(loop), (SERVICE,), self._watchers_changed)
+        self._health = health.HealthServicer(lambda: self._ready_from_thread(loop), (SERVICE,))
         server.add_registered_method_handlers(health.SERVICE_NAME, self._health.handlers(self._quick))
         _add_reflection(server)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -145,20 +142,12 @@ class GrpcServer:
     def _ready_from_thread(self, loop: asyncio.AbstractEventLoop) -> bool:
         return asyncio.run_coroutine_threadsafe(self._ready(), loop).result()
 
-    def _watchers_changed(self, there: bool) -> None:
-        """Called from any thread."""
-        if self._loop is not None:
-            with suppress(RuntimeError):  # the loop is closed, and all calls are cut off
-                self._loop.call_soon_threadsafe(self._watched.set if there else self._watched.clear)
-
     async def _tell_watchers(self, servicer: health.HealthServicer) -> None:
-        """Pass changes of the readiness on, which has no event of its own to wait for, while somebody watches."""
+        """Pass changes of the readiness on."""
         while True:
-            await self._watched.wait()
-            ready = self._data.ready()
-            if ready != servicer.told:
-                await asyncio.to_thread(servicer.tell, ready)
-            await asyncio.sleep(_HEALTH_INTERVAL)
+            await self._readiness_changed.wait()
+            self._readiness_changed.clear()
+            await asyncio.to_thread(servicer.refresh)
 
 
 def _calls(dispatcher: Dispatcher, group: CallGroup) -> dict[str, grpc.RpcMethodHandler]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Thread
@@ -35,12 +35,24 @@ class Shelf(ModelRepository):
         return [self.models[name]] if name in self.models else []
 
 
-class Readiness:
-    def __init__(self) -> None:
-        self.ready = True
+class Ready:
+    """Whether the server is ready; set from any thread, it tells those who listen."""
+
+    def __init__(self, changed: Callable[[], object]) -> None:
+        self._changed = changed
+        self._ready = True
+
+    @property
+    def ready(self) -> bool:
+        return self._ready
+
+    @ready.setter
+    def ready(self, ready: bool) -> None:
+        self._ready = ready
+        self._changed()
 
     def __call__(self) -> bool:
-        return self.ready
+        return self._ready
 
 
 @dataclass
@@ -49,7 +61,7 @@ class Served:
 
     server: GrpcServer
     registry: ModelRegistry
-    readiness: Readiness
+    readiness: Ready
     loop: asyncio.AbstractEventLoop
     port: int
 
@@ -95,7 +107,7 @@ async def _start(
     registry = ModelRegistry(ServableBuilder(settings, PoolManager(settings)))
     for name, model in shelf.items():
         await registry.load(name, [model])
-    readiness = Readiness()
+    readiness = Ready(lambda: loop.call_soon_threadsafe(registry.readiness.changed))
     data = DataPlane(registry, ServerMetadata("oipserver", "1.2.3", ("model_repository",)), readiness)
     control, trace = ControlPlane(registry, Shelf(shelf), "auto"), TraceControl(data, settings)
     server = GrpcServer(data, control, settings, observer=observer, trace=trace)

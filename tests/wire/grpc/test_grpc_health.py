@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -17,7 +16,6 @@ from tritonclient.utils import InferenceServerException
 
 from oipserver.pb import inference_pb2 as pb
 from oipserver.wire.grpc import SERVICE
-from oipserver.wire.grpc import server as server_module
 
 from .serving import Served, serving
 
@@ -84,30 +82,18 @@ def test_reflection_lists_what_is_served_and_nothing_else(served: Served) -> Non
         assert pool.FindServiceByName("grpc.health.v1.Health")
 
 
-def test_readiness_is_looked_at_only_while_somebody_watches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "_HEALTH_INTERVAL", 0.001)
-    looks: queue.Queue[None] = queue.Queue()
-
-    def nobody_looks() -> bool:
-        while not looks.empty():
-            looks.get()
-        with suppress(queue.Empty):
-            looks.get(timeout=0.1)
-            return False
-        return True
-
+def test_readiness_is_looked_at_when_something_says_that_it_changed_and_told_when_it_did() -> None:
     with serving({"echo": "Echo"}) as served, served.channel() as channel:
-        asked = served.server._data._ready
-        served.server._data._ready = lambda: looks.put(None) or asked()  # type: ignore[func-returns-value]
-        assert nobody_looks()
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
         assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
-        assert not nobody_looks()
-        served.readiness.ready = False
-        assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
-        watch.cancel()
-        for _ in range(50):
-            if nobody_looks():
-                break
-        else:
-            pytest.fail("it goes on looking")
+        looks: queue.Queue[bool] = queue.Queue()
+        asked = served.server._data._ready
+        served.server._data._ready = lambda: looks.put(asked()) or asked()  # type: ignore[func-returns-value]
+        for ready in (True, False, False, True):
+            assert looks.empty()
+            served.readiness.ready = ready
+            assert looks.get(timeout=10) is ready
+        assert [next(watch).status for _ in range(2)] == [
+            health_pb2.HealthCheckResponse.NOT_SERVING,
+            health_pb2.HealthCheckResponse.SERVING,
+        ]
