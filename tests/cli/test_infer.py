@@ -386,7 +386,10 @@ def test_control_c_ends_it_at_once(tmp_path: Path) -> None:
             str(output),
         ]
         with subprocess.Popen(
-            [sys.executable, "-m", "oipserver", *words], stderr=subprocess.PIPE, text=True
+            [sys.executable, "-m", "oipserver", *words],
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # who runs in the background ignores it
         ) as process:
             assert Stuck.waiting.wait(30)
             process.send_signal(signal.SIGINT)

@@ -19,6 +19,7 @@ from oipserver.wire.grpc.errors import status_of
 from oipserver.wire.grpc.handlers import InferHandler as GrpcInferHandler
 from oipserver.wire.rest.extensions.generate import AsgiGenerate
 from oipserver.wire.rest.handler import InferHandler
+from oipserver.wire.rest.headers import HeaderView
 from oipserver.wire.rest.reply import Reply
 from tests.wire.rest.rest_world import HERE as WORLD
 from tests.wire.rest.rest_world import MODELS, InProcess
@@ -112,7 +113,7 @@ class Targets:
     async def _ask(self, model: str, body: bytes, headers: list[tuple[bytes, bytes]]) -> str:
         around = bytearray(CANARY + body + CANARY)
         view = memoryview(around)[len(CANARY) : len(CANARY) + len(body)]
-        answer = self._rest.begin(model, "", headers, view)
+        answer = self._rest.begin(model, "", HeaderView(headers), view)
         reply = answer if isinstance(answer, Reply) else await answer
         return _checked(reply.status, b"".join(reply.buffers), (model, headers, body))
 
