@@ -297,7 +297,7 @@ def test_answers_of_other_servers(batch: Batch) -> None:
     Other.answers = [(500, b"Internal Server Error"), (200, b'{"model_name": "m"}'), (200, b"<html>")]
     batch.input.write_text("\n".join(line(value) for value in range(3)))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Other) as other:
-        thread = threading.Thread(target=other.serve_forever)
+        thread = threading.Thread(target=other.serve_forever, daemon=True)
         thread.start()
         address = f"http://127.0.0.1:{other.server_port}"
         files = ["-i", str(batch.input), "-o", str(batch.output)]
@@ -370,7 +370,7 @@ def test_control_c_ends_it_at_once(tmp_path: Path) -> None:
     file, output = tmp_path / "in", tmp_path / "out"
     file.write_text("\n".join(line(value) for value in range(100)))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Stuck) as other:
-        thread = threading.Thread(target=other.serve_forever)
+        thread = threading.Thread(target=other.serve_forever, daemon=True)
         thread.start()
         words = [
             "infer",
