@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from threading import Lock
 from time import monotonic_ns, time_ns
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -28,7 +28,9 @@ BATCH_SIZE_BOUNDS: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 102
 #: Answers of one stream that are told apart; those behind are counted with the last of these.
 MOST_RESPONSES = 1024
 
-_SETTLE_AT = 1024  # records that may wait to be counted: counting them together costs a tenth of one by one
+#: Records that may wait to be counted: counting them together costs a tenth of one by one.
+SETTLE_AT = 1024
+T = TypeVar("T")
 _Row = tuple[int, int, int, int, int]
 
 
@@ -170,7 +172,7 @@ class ModelStatistics:
         self._requests.append(
             (timings.received, timings.dispatched, timings.infer_start, timings.infer_end, timings.finished)
         )
-        if len(self._requests) >= _SETTLE_AT:
+        if len(self._requests) >= SETTLE_AT:
             self._settle()
 
     def record_failure(self, duration_ns: int, reason: FailureReason = FailureReason.OTHER) -> None:
@@ -227,14 +229,14 @@ class ModelStatistics:
     def record_execution(self, rows: int, timings: Timings) -> None:
         """Record one run of the model over ``rows`` rows."""
         self._executions.append((rows, timings.dispatched, timings.infer_start, timings.infer_end, timings.finished))
-        if len(self._executions) >= _SETTLE_AT:
+        if len(self._executions) >= SETTLE_AT:
             self._settle()
 
     def _settle(self) -> None:
         with self._lock:
-            if requests := _take(self._requests):
+            if requests := take_all(self._requests):
                 self._count_requests(np.array(requests, np.int64))
-            if executions := _take(self._executions):
+            if executions := take_all(self._executions):
                 self._count_executions(np.array(executions, np.int64))
 
     def _count_requests(self, instants: np.ndarray[Any, np.dtype[np.int64]]) -> None:
@@ -272,6 +274,6 @@ def _calendar_ms(instant: int) -> int:
     return (time_ns() - monotonic_ns() + instant) // 1_000_000
 
 
-def _take(records: deque[_Row]) -> list[_Row]:
+def take_all(records: deque[T]) -> list[T]:
     """What is there now, taken out; what is recorded meanwhile stays for the next time."""
     return [records.popleft() for _ in range(len(records))]
