@@ -101,7 +101,7 @@ async def live_through(
             break
         unparsed += heads.match(piece) is not None
         connection.data_received(piece)
-        while state.tasks or connection.pipeline:  # noqa: ASYNC110
+        while state.tasks or (connection.pipeline and not sink.closed):  # noqa: ASYNC110
             await asyncio.sleep(0)
         await asyncio.sleep(0)
     await asyncio.sleep(0)
