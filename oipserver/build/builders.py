@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 from ..errors import UnavailableError
+from ..termination import exit_on_sigterm
 from .dockerfile import WHEELHOUSE
 
 BUILDERS = ("docker", "podman", "buildah")
@@ -68,8 +66,7 @@ class Builder:
             begun = subprocess.Popen(command)
         except OSError as error:
             raise UnavailableError(f"{self.name} cannot be run: {error.strerror}") from None
-        before = signal.signal(signal.SIGTERM, _stop)
-        with begun as process:
+        with exit_on_sigterm(), begun as process:
             try:
                 code = process.wait()
             except SystemExit:  # unlike a terminal's interrupt, that has not reached the builder
@@ -79,8 +76,6 @@ class Builder:
             except BaseException:
                 _end(process)
                 raise
-            finally:
-                signal.signal(signal.SIGTERM, before)
         return code if code >= 0 else 128 - code
 
     def size(self, tag: str) -> str:
@@ -110,10 +105,6 @@ def find_builder(name: str | None = None) -> Builder | None:
     found = [each for each in BUILDERS if shutil.which(each)]
     working = [each for each in found if each != "docker" or _output(["docker", "version", "--format", "{{.Server}}"])]
     return Builder(working[0]) if working else None
-
-
-def _stop(number: int, frame: FrameType | None) -> NoReturn:
-    raise SystemExit(128 + number)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -13,6 +13,7 @@ PACKAGE = ROOT / "oipserver"
 # docs/architecture.md lists the same stations in the same order.
 ORDER = [
     "errors",
+    "termination",
     "pb",
     "tensor",
     "protocol",

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
+from ...termination import exit_on_sigterm
 from .artifact import fetched
 from .failures import broken
 from .flavors import make_bundle
@@ -29,22 +28,21 @@ def run_local(name: str, model_uri: str, flavor: str | None = None, config: Mapp
         with repository.placed(bundle, Progress(None, name, 0), replace=False, link=True, movable=False, keep=0):
             command = [sys.executable, "-m", "oipserver", "start", folder, "--host", "127.0.0.1"]
             command += ["--http-port", str(options.port), "--grpc-port", "0", "--metrics-port", "0"]
-            before = signal.signal(signal.SIGTERM, _stop)  # or the server would outlive us
-            server = subprocess.Popen(command)
-            try:
-                code = server.wait()
-            except KeyboardInterrupt:  # the terminal has told the server too: it finishes what it has begun
-                code = 0
-                with suppress(KeyboardInterrupt):
-                    server.wait()
-            finally:
-                if server.poll() is None:
-                    server.terminate()
-                    server.wait()
-                signal.signal(signal.SIGTERM, before)
+            with exit_on_sigterm():  # or the server would outlive us
+                code = _wait(subprocess.Popen(command))
     if code not in (0, -2, -15, 130):
         raise broken(f"the server of '{name}' ended with code {code}: what it printed says why")
 
 
-def _stop(number: int, frame: FrameType | None) -> NoReturn:
-    raise SystemExit(128 + number)
+def _wait(server: subprocess.Popen[bytes]) -> int:
+    """The exit code of ``server``, 0 where it was interrupted; it has ended, whatever ends the waiting."""
+    try:
+        return server.wait()
+    except KeyboardInterrupt:  # the terminal has told the server too: it finishes what it has begun
+        with suppress(KeyboardInterrupt):
+            server.wait()
+        return 0
+    finally:
+        if server.poll() is None:
+            server.terminate()
+            server.wait()
