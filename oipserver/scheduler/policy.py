@@ -61,7 +61,7 @@ class QueuePolicy:
 
     def line(self, parameters: Parameters) -> int:
         """The line to wait in, 0 the first served."""
-        return self.level(parameters) * self.lines_per_level if self.priority_levels else 0
+        return self.level(parameters) * self.lines_per_level
 
     def level(self, parameters: Parameters) -> int:
         """The level to wait at, 0 the first served.

@@ -139,7 +139,7 @@ class RequestQueue:
 
         Raises ResourceExhaustedError where the queue is full, UnavailableError where the rule for its level says so.
         """
-        rule = self._policy.rule(entry.level) if self._policy.rules else None
+        rule = self._policy.rule(entry.level)
         if rule is not None and rule.max_queue_size:
             count = self._policy.lines_per_level
             first = entry.level // count * count
